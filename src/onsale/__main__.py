@@ -1,0 +1,5 @@
+"""`python -m onsale` is `onsale`."""
+
+from onsale.cli import main
+
+main()

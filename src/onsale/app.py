@@ -1,0 +1,227 @@
+"""The composition root: settings -> pools -> rooms -> endpoints; and the table of which fact reaches whom.
+
+Nobody imports this module but the command line and the tests; everything else is given what it needs.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import uvloop
+from fastapi import APIRouter, FastAPI, Request
+from starlette.types import ASGIApp
+
+from onsale import __version__, limits, mount
+from onsale.accounts import Accounts, Shopper
+from onsale.accounts import routes as account_routes
+from onsale.catalog import Catalog
+from onsale.catalog import routes as catalog_routes
+from onsale.checkout import Checkout, Gateway, Orders, PaymentCaptured, Payments, SandboxGateway
+from onsale.checkout import routes as checkout_routes
+from onsale.checkout.hot import CheckoutEndpoints
+from onsale.checkout.jobs import Delivery
+from onsale.config import Settings
+from onsale.inventory import Inventory
+from onsale.inventory import routes as inventory_routes
+from onsale.inventory.hot import InventoryEndpoints
+from onsale.kit import asgi, db, front, redis, tasks, tokens
+from onsale.kit.facts import Fact, Facts, Hearer
+from onsale.kit.jobs import Jobs
+from onsale.kit.mail import MailboxMailer, Mailer, Message, SmtpMailer, standalone_html
+from onsale.kit.mailbox import Mailbox
+from onsale.kit.proxies import TrustedProxies, parse_trusted
+from onsale.kit.pulse import Pulse
+from onsale.kit.quota import Quota
+from onsale.mount import Role, describe_hot
+from onsale.ops import Housekeeping, SaleControl, health_router
+from onsale.ops import router as sale_router
+from onsale.tickets import TicketKey, Tickets
+from onsale.tickets import routes as ticket_routes
+from onsale.web import Pages, Rooms, Statics, documents_router, install_error_pages, pages_router
+
+
+def hearers(delivery: Delivery) -> Mapping[type[Fact], Sequence[Hearer]]:
+    """Which fact is heard by whom, in the worker, at least once. Facts that nobody hears are for followers."""
+    return {
+        PaymentCaptured: (delivery.send_tickets,),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """All parts of one process, built and not yet opened."""
+
+    settings: Settings
+    database: db.Database
+    redis: redis.Client
+    jobs: Jobs
+    catalog: Catalog
+    accounts: Accounts
+    inventory: Inventory
+    checkout: Checkout
+    gateway: Gateway
+    sales: SaleControl
+    housekeeping: Housekeeping
+    mailbox: Mailbox | None
+    pulse: Pulse
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Connections, and what every process does in the background."""
+        await self.database.open()
+        watching = tasks.spawn(self.accounts.watch_revocations(), name="watch revocations")
+        try:
+            yield
+        finally:
+            await tasks.cancel(watching)
+            await self.gateway.close()
+            await self.redis.aclose()
+            await self.database.close()
+
+
+def build(settings: Settings, gateway: Gateway | None = None) -> House:
+    """Put the parts together. Nothing is connected yet, so this cannot fail for what is away.
+
+    `gateway` replaces the one the settings name; tests and one benchmark run the sandbox in process.
+    """
+    secret = settings.secret_key.encode()
+    database = db.Database(settings.database_url, settings.database_read_url)
+    client = redis.connect(settings.redis_url)
+    mailbox = Mailbox(database) if settings.development_mailbox else None
+    mailer = _mailer(settings, mailbox)
+    jobs = Jobs(settings.database_url)
+    catalog = Catalog(database)
+    signer = tokens.Signer({"1": tokens.derive(secret, "sessions")}, current="1")
+    accounts = Accounts(database, signer, Quota(client), mailer, tokens.derive(secret, "sign-in codes"))
+    gateway = gateway or SandboxGateway(settings.gateway_url, settings.gateway_key)
+
+    # The letter needs orders and tickets, and these need the facts that bring the letter: the one knot of the house.
+    facts = Facts(jobs)
+    inventory = Inventory(database, catalog, facts)
+    ticket_key = TicketKey.from_seed(tokens.derive(secret, "entry codes"))
+    tickets = Tickets(database, catalog, facts, ticket_key, tokens.derive(secret, "ticket links"))
+    orders = Orders(database, catalog, inventory, tickets, facts, tokens.derive(secret, "order links"))
+    facts.tell(hearers(Delivery(orders, tickets, mailer, settings.base_url)))
+    payments = Payments(database, inventory, tickets, facts, gateway, settings.gateway)
+    sales = SaleControl(database, catalog, inventory)
+    return House(
+        settings,
+        database,
+        client,
+        jobs,
+        catalog,
+        accounts,
+        inventory,
+        Checkout(orders, payments, catalog, tickets, gateway),
+        gateway,
+        sales,
+        Housekeeping(database, accounts, inventory, payments, sales),
+        mailbox,
+        Pulse(client, f"{os.getpid()}"),
+    )
+
+
+def _mailer(settings: Settings, mailbox: Mailbox | None) -> Mailer:
+    if mailbox is None:
+        return SmtpMailer(settings.smtp_url, settings.mail_from)
+
+    async def keep(message: Message) -> None:
+        names = [attachment.name for attachment in message.attachments]
+        await mailbox.put(message.to, message.subject, message.text, standalone_html(message), names)
+
+    return MailboxMailer(keep)
+
+
+def web(house: House, role: Role) -> asgi.App:
+    """The ASGI application of a web process in its role."""
+    trusted = parse_trusted(house.settings.trusted_proxies)
+    routes = mount.hot_routes(
+        role,
+        house.accounts,
+        InventoryEndpoints(house.inventory, house.catalog),
+        CheckoutEndpoints(house.checkout),
+    )
+    return front.Front(asgi.Router(list(routes)), _framework(house, role, trusted))
+
+
+def _framework(house: House, role: Role, trusted: TrustedProxies) -> ASGIApp:
+    """Everything that is not hot, over FastAPI; its OpenAPI document describes the hot endpoints, too."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with house.open():
+            beating = tasks.spawn(house.pulse.beat("process", lambda: {"role": list(Role).index(role)}), name="pulse")
+            yield
+            await tasks.cancel(beating)
+
+    app = FastAPI(title="onsale", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    statics = Statics()
+    pages = Pages(house.accounts, statics, development=house.mailbox is not None)
+    install_error_pages(app, pages)
+
+    async def database_ready() -> bool:
+        return await house.database.ready()
+
+    async def redis_ready() -> bool:
+        return await redis.ready(house.redis)
+
+    app.include_router(health_router({"database": database_ready}, {"redis": redis_ready}))
+    if role is Role.GATE:
+        return app
+    for part in _shop_routers(house, pages, statics, trusted):
+        app.include_router(part)
+    app.include_router(documents_router(pages, app))
+    describe_hot(app)
+    return app
+
+
+def _shop_routers(house: House, pages: Pages, statics: Statics, trusted: TrustedProxies) -> list[APIRouter]:
+    accounts, catalog, checkout = house.accounts, house.catalog, house.checkout
+
+    async def maybe(request: Request) -> Shopper | None:
+        return accounts.optional_shopper(request.scope)
+
+    secure = house.settings.secure_cookies
+    rooms = Rooms(catalog, checkout, accounts, house.mailbox, secure, trusted)
+    return [
+        account_routes.router(accounts, secure, trusted),
+        catalog_routes.router(catalog, accounts.require_role),
+        inventory_routes.router(house.inventory, catalog, accounts.shopper),
+        checkout_routes.router(checkout, maybe),
+        ticket_routes.router(checkout.tickets, catalog, maybe),
+        sale_router(house.sales, catalog, accounts.require_role),
+        statics.router(),
+        pages_router(pages, rooms),
+    ]
+
+
+async def work(house: House, *, until_empty: bool = False) -> None:
+    """What a worker process does until it is cancelled: jobs and housekeeping."""
+    async with house.open():
+        if until_empty:
+            await house.jobs.run(concurrency=limits.JOBS_AT_ONCE, until_empty=True)
+            return
+        beating = tasks.spawn(house.pulse.beat("process", lambda: {"role": len(Role)}), name="pulse")
+        keeping = tasks.spawn(house.housekeeping.run(), name="housekeeping")
+        try:
+            await house.jobs.run(concurrency=limits.JOBS_AT_ONCE)
+        finally:
+            await tasks.cancel(beating, keeping)
+
+
+def run_worker(settings: Settings, *, until_empty: bool = False) -> None:
+    """A worker process: until SIGTERM or SIGINT, or until no job is left."""
+
+    async def until_told() -> None:
+        working = tasks.spawn(work(build(settings), until_empty=until_empty), name="worker")
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, working.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+    uvloop.run(until_told())

@@ -1,0 +1,281 @@
+"""The catalogue's verbs: read from memory where a second does not matter, fresh and locked where it does."""
+
+import asyncio
+import gzip
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from onsale.catalog import chart as charts
+from onsale.catalog import draft, store
+from onsale.catalog.chart import Chart, ChartError, Layout
+from onsale.catalog.draft import NewEvent, NewVenue
+from onsale.catalog.errors import (
+    ChartNotFound,
+    EventNotFound,
+    InvalidChart,
+    NameTaken,
+    VenueNotFound,
+)
+from onsale.catalog.memory import Memory
+from onsale.catalog.model import Cursor, Event, EventStatus, Facets, Listing
+from onsale.kit import clock, db, idempotency
+
+# -- bounds, to be moved to onsale/limits.py ---------------------------------------------------------------------------
+# Seats left and the organiser's word are shown at most this late (design.md section 9 allows metadata an hour).
+EVENT_AGE_MAX_S = 1.0
+# While the database is away, a page is still served from what was known within that hour.
+EVENT_STALE_MAX_S = 3_600.0
+# A few kilobytes each: a busy day's events, and a crawler through all 50,000 pushes out only what it asked for.
+EVENTS_IN_MIND_MAX = 5_000
+# About 10 bytes a seat and the rows: 128 stadiums are 150 MB, the usual mix of houses a tenth of it.
+LAYOUTS_IN_MIND_MAX = 128
+# A body and its gzip: about 200 KB for a stadium.
+CHART_BODIES_IN_MIND_MAX = 128
+# New cities and genres show in the search form this late.
+FACETS_AGE_MAX_S = 30.0
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    plain: bytes
+    gzipped: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """How a repeated request is known: whose it is and for what, its Idempotency-Key, and its body."""
+
+    scope: str
+    key: str | None
+    body: bytes
+
+
+class Catalog:
+    """The catalogue of one process. Methods that take a transaction never commit it."""
+
+    def __init__(self, database: db.Database) -> None:
+        self._database = database
+        self._events: Memory[int, Event] = Memory(
+            self._read_events,
+            name="events",
+            size_max=EVENTS_IN_MIND_MAX,
+            age_max_s=EVENT_AGE_MAX_S,
+            stale_max_s=EVENT_STALE_MAX_S,
+        )
+        self._layouts: Memory[str, Layout] = Memory(self._read_layouts, name="layouts", size_max=LAYOUTS_IN_MIND_MAX)
+        self._bodies: Memory[str, _Body] = Memory(self._read_bodies, name="charts", size_max=CHART_BODIES_IN_MIND_MAX)
+        self._facets: Memory[str, Facets] = Memory(
+            self._read_facets, name="facets", size_max=1, age_max_s=FACETS_AGE_MAX_S, stale_max_s=EVENT_STALE_MAX_S
+        )
+
+    # -- reading, up to a second old -----------------------------------------------------------------------------------
+
+    async def event(self, event_id: int) -> Event:
+        """Raises EventNotFound, Unavailable."""
+        event = await self._events.get(event_id)
+        if event is None:
+            raise EventNotFound
+        return event
+
+    async def layout(self, event: Event) -> Layout:
+        """Look-ups over the event's chart, built once for everybody. Raises ChartNotFound for an event without one."""
+        layout = await self._layouts.get(event.chart_hash) if event.chart_hash else None
+        if layout is None:
+            raise ChartNotFound
+        return layout
+
+    async def chart_body(self, chart_hash: str, *, gzipped: bool = False) -> bytes:
+        """The chart's JSON as it was stored, or its gzip, made once. Raises ChartNotFound."""
+        body = await self._bodies.get(chart_hash)
+        if body is None:
+            raise ChartNotFound
+        return body.gzipped if gzipped else body.plain
+
+    async def facets(self) -> Facets:
+        """Cities and genres that have something to come."""
+        facets = await self._facets.get("all")
+        assert facets is not None, "reading the facets always gives them"
+        return facets
+
+    async def is_empty(self) -> bool:
+        """Whether there is no event at all, not even one that has ended."""
+        async with self._database.transaction() as tx:
+            return await store.is_empty(tx)
+
+    async def list(self, wanted: Listing, now: datetime) -> tuple[Sequence[Event], str | None]:
+        """One page of events and the cursor of the next, None at the end."""
+        async with self._database.reading() as tx:
+            found = await store.list_events(tx, wanted, now)
+        page = found[: wanted.rows]
+        more = len(found) > len(page)
+        return page, str(Cursor(page[-1].starts_at, page[-1].event_id)) if more else None
+
+    # -- organisers, venues, charts ------------------------------------------------------------------------------------
+
+    async def create_organiser(self, name: str) -> int:
+        """Raises InvalidOrganiser, NameTaken."""
+        draft.check_organiser(name)
+        async with self._database.transaction() as tx:
+            organiser_id = await store.insert_organiser(tx, draft.slug_of(name), name)
+        if organiser_id is None:
+            raise NameTaken(f"There is an organiser called {name!r} already")
+        return organiser_id
+
+    async def organiser_named(self, name: str) -> int | None:
+        """Its id; None when there is no such organiser, so that a seed can tell whether it ran before."""
+        async with self._database.transaction() as tx:
+            return await store.organiser_named(tx, draft.slug_of(name))
+
+    async def add_member(self, organiser_id: int, person: uuid.UUID) -> None:
+        """Let a person act for an organiser. Raises OrganiserNotFound."""
+        async with self._database.transaction() as tx:
+            await store.insert_member(tx, organiser_id, person)
+
+    async def is_member(self, organiser_id: int, person: uuid.UUID) -> bool:
+        """Asked of the writing side: whoever was just let in can begin at once."""
+        async with self._database.transaction() as tx:
+            return await store.is_member(tx, organiser_id, person)
+
+    async def create_venue(self, venue: NewVenue) -> int:
+        """Raises InvalidVenue, NameTaken."""
+        draft.check_venue(venue)
+        async with self._database.transaction() as tx:
+            venue_id = await store.insert_venue(tx, venue)
+        if venue_id is None:
+            raise NameTaken(f"There is a venue called {venue.name!r} in {venue.city} already")
+        return venue_id
+
+    async def decoded(self, body: bytes) -> Chart:
+        """A chart in wire form, read and checked off the event loop: a large one takes a while. Raises InvalidChart."""
+        return await asyncio.to_thread(_decoded, body)
+
+    async def add_chart(self, venue_id: int, chart: Chart) -> str:
+        """Store a chart as the venue's newest version and give its hash; one the venue has already stays as it is.
+
+        Raises VenueNotFound, InvalidChart.
+        """
+        body = await asyncio.to_thread(_encoded, chart)
+        chart_hash = charts.chart_hash(body)
+        async with self._database.transaction() as tx:
+            if not await store.lock_venue(tx, venue_id):
+                raise VenueNotFound
+            await store.insert_chart(tx, venue_id, chart, chart_hash, body)
+        return chart_hash
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    async def create_event(self, event: NewEvent, repeat: Repeat | None = None) -> int:
+        """The new event's id; that of the earlier one when the same request comes again under its key.
+
+        Raises InvalidEvent, VenueNotFound, ChartNotFound, OrganiserNotFound, KeyReused.
+        """
+        async with self._database.transaction() as tx:
+
+            async def effect() -> idempotency.Answer:
+                (event_id,) = await _insert(tx, [event])
+                return 201, str(event_id).encode()
+
+            scope, key, body = (repeat.scope, repeat.key, repeat.body) if repeat else ("", None, b"")
+            _, answer = await idempotency.once(tx, scope, key, body, effect)
+        return int(answer)
+
+    async def create_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
+        """Ids of the new events, in their order: all of them, or none. Raises as `create_event` does."""
+        async with self._database.transaction() as tx:
+            return await _insert(tx, events)
+
+    async def say(self, event_id: int, said: EventStatus | None) -> None:
+        """The organiser's word, CANCELLED or POSTPONED, or None to take it back. Raises EventNotFound."""
+        assert said in (None, EventStatus.CANCELLED, EventStatus.POSTPONED), "only these are said; the rest is derived"
+        async with self._database.transaction() as tx:
+            if not await store.say(tx, event_id, said):
+                raise EventNotFound
+        self._events.forget(event_id)
+
+    # -- for the rooms above, in their transaction ---------------------------------------------------------------------
+
+    async def event_for_sale(self, tx: db.Tx, event_id: int) -> Event:
+        """The event fresh and locked, for whoever copies it into a sale. Raises EventNotFound."""
+        event = await store.locked_event(tx, event_id)
+        if event is None:
+            raise EventNotFound
+        return event
+
+    async def mark_on_sale(self, tx: db.Tx, event_id: int) -> None:
+        """Seats are laid down; from `opens_at` the event is open. Raises EventNotFound."""
+        if not await store.mark_on_sale(tx, event_id):
+            raise EventNotFound
+
+    async def tell_left(self, tx: db.Tx, event_id: int, left: Mapping[int, int]) -> None:
+        """How many seats are free in each tier given; others stay as they are."""
+        await store.tell_left(tx, event_id, left)
+
+    # -- what the memories read ----------------------------------------------------------------------------------------
+
+    async def _read_events(self, event_ids: Sequence[int]) -> Mapping[int, Event]:
+        async with self._database.reading() as tx:
+            return await store.events_by_id(tx, event_ids)
+
+    async def _read_layouts(self, hashes: Sequence[str]) -> Mapping[str, Layout]:
+        return {h: await asyncio.to_thread(_layout, body) for h, body in (await self._stored(hashes)).items()}
+
+    async def _read_bodies(self, hashes: Sequence[str]) -> Mapping[str, _Body]:
+        return {h: await asyncio.to_thread(_compressed, body) for h, body in (await self._stored(hashes)).items()}
+
+    async def _stored(self, hashes: Sequence[str]) -> Mapping[str, bytes]:
+        async with self._database.reading() as tx:
+            bodies = [await store.chart_body(tx, chart_hash) for chart_hash in hashes]
+        return {chart_hash: body for chart_hash, body in zip(hashes, bodies, strict=True) if body is not None}
+
+    async def _read_facets(self, keys: Sequence[str]) -> Mapping[str, Facets]:
+        async with self._database.reading() as tx:
+            facets = await store.facets(tx, clock.utcnow())
+        return dict.fromkeys(keys, facets)
+
+
+async def _insert(tx: db.Tx, events: Sequence[NewEvent]) -> Sequence[int]:
+    """Every refusal first; after them only writes."""
+    grounds = await store.grounds(tx, events)
+    return await store.insert_events(tx, [(event, _chart_of(event, grounds)) for event in events])
+
+
+def _chart_of(event: NewEvent, grounds: store.Grounds) -> int | None:
+    """The id of the chart of an event that can be listed. Raises InvalidEvent, VenueNotFound, ChartNotFound."""
+    if event.venue_id not in grounds.venues:
+        raise VenueNotFound
+    if event.chart_hash is None:
+        draft.check_event(event, None)
+        return None
+    chart = grounds.charts.get((event.venue_id, event.chart_hash))
+    if chart is None:
+        raise ChartNotFound("The venue has no such seating chart")
+    chart_id, zones = chart
+    draft.check_event(event, zones)
+    return chart_id
+
+
+def _encoded(chart: Chart) -> bytes:
+    try:
+        charts.check(chart)
+    except ChartError as error:
+        raise InvalidChart(f"The chart cannot be used: {error}") from error
+    return charts.encode(chart)
+
+
+def _decoded(body: bytes) -> Chart:
+    try:
+        return charts.decode(body)
+    except ChartError as error:
+        raise InvalidChart(f"The chart cannot be used: {error}") from error
+
+
+def _layout(body: bytes) -> Layout:
+    return Layout(charts.decode(body))
+
+
+def _compressed(body: bytes) -> _Body:
+    # Without a time in its header, the gzip of a body is the same in every process, as its ETag promises.
+    return _Body(body, gzip.compress(body, 9, mtime=0))

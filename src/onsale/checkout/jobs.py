@@ -1,0 +1,42 @@
+"""What follows a sale, in the worker: the letter with the tickets."""
+
+from onsale.checkout.facts import PaymentCaptured
+from onsale.checkout.model import PREFIX
+from onsale.checkout.orders import Orders
+from onsale.kit import ids
+from onsale.kit.ids import ShardId
+from onsale.kit.mail import Mailer
+from onsale.tickets import Charge, OrderLetter, Tickets, order_message
+
+
+class Delivery:
+    """Hears of captured payments and sends the tickets."""
+
+    def __init__(self, orders: Orders, tickets: Tickets, mailer: Mailer, base_url: str) -> None:
+        self._orders = orders
+        self._tickets = tickets
+        self._mailer = mailer
+        self._base_url = base_url
+
+    async def send_tickets(self, fact: PaymentCaptured) -> None:
+        """Send the letter of a confirmed order. Sent twice, mail programs show it once: its reference is the order."""
+        shard_id = ShardId(fact.shard_id)
+        secret = self._orders.secret(shard_id, fact.order_id)
+        view = await self._orders.read(shard_id, fact.order_id, secret=secret)
+        if not view.tickets:
+            return  # Given back meanwhile: there is nothing to deliver.
+        order = view.order
+        public_id = ids.public(PREFIX, shard_id, fact.order_id)
+        charges = [Charge("Tickets", order.face_minor)]
+        if order.fee_minor:
+            charges.append(Charge("Fees", order.fee_minor))
+        letter = OrderLetter(
+            to=order.email,
+            order_id=public_id,
+            tickets=await self._tickets.views(view.tickets),
+            charges=tuple(charges),
+            total_minor=order.total_minor,
+            currency=order.currency,
+            url=f"{self._base_url}/orders/{public_id}?secret={secret}",
+        )
+        await self._mailer.send(order_message(letter))

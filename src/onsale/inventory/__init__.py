@@ -1,0 +1,33 @@
+"""Seats and holds: who may sit where, and for how long the answer is kept. The only code that changes a seat's state.
+
+Invariants
+    A seat has at most one owner: one row, one hold or one order in it.        (schema: seat_one_owner)
+    A hold is all or nothing, and a hold past its deadline is free to take, swept or not.   (model: decide_holds)
+    A hold that ran out may still be completed while every seat of it still carries it.     (model: decide_confirmations)
+    Every verb locks buyers, then seats in key order, then holds.              (queries: lock_*)
+    `change_no` of a seat rises with every change; their sum is the version of the seat map.
+
+Owns tables sale, seat, buyer, hold.
+"""
+
+from onsale.inventory.errors import HoldExpired, HoldNotFound, NotOnSale
+from onsale.inventory.facts import SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold
+from onsale.inventory.model import Hold
+from onsale.inventory.schemas import HOLD_PREFIX, HoldBody, HoldRequest
+from onsale.inventory.service import HoldView, Inventory
+
+__all__ = [
+    "HOLD_PREFIX",
+    "Hold",
+    "HoldBody",
+    "HoldExpired",
+    "HoldNotFound",
+    "HoldRequest",
+    "HoldView",
+    "Inventory",
+    "NotOnSale",
+    "SaleLaidDown",
+    "SeatsHeld",
+    "SeatsReleased",
+    "SeatsSold",
+]

@@ -1,0 +1,190 @@
+-- Seats and holds: the only SQL that touches them. Every verb locks buyers, then seats in key order, then holds.
+-- Statements are index look-ups by array, so that no plan can turn as tables grow. `now` is NULL in production, which
+-- means the shard's own clock.
+
+-- name: read_sale
+-- The rules and the time a decision is made by. The row is never locked: it does not change while an event is on sale,
+-- except `stopped`, which may take effect a batch later.
+SELECT coalesce(%(now)s::timestamptz, statement_timestamp()), seats, opens_at, closes_at, hold_s, seats_per_hold,
+       seats_per_person, several_holds, stopped
+FROM sale
+WHERE shard_id = %(shard_id)s;
+
+-- name: add_buyers
+-- Every asker has a row to lock, in the order in which everybody adds them.
+INSERT INTO buyer (shard_id, person)
+SELECT %(shard_id)s, person FROM unnest(%(persons)s::uuid[]) AS person ORDER BY person
+ON CONFLICT DO NOTHING;
+
+-- name: lock_buyers
+-- First in the lock order: while this is held, the persons' limits and their lists of holds stand still.
+SELECT person, bought, holds
+FROM buyer
+WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s)
+ORDER BY person
+FOR UPDATE;
+
+-- name: lock_seats_to_take
+-- The wanted seats that are free or run out, and those the askers' own holds carry, waiting and not skipping: a seat
+-- that another batch is about to give back must not look taken. A wanted seat that does not come back is taken.
+SELECT seat_no, change_no, tier, state, hold_id, held_until
+FROM seat
+WHERE shard_id = %(shard_id)s
+  AND seat_no = ANY (%(wanted)s::integer[] || ARRAY(
+      SELECT unnest(hold.seats) FROM buyer JOIN hold ON hold.shard_id = buyer.shard_id AND hold.hold_id = ANY (buyer.holds)
+      WHERE buyer.shard_id = %(shard_id)s AND buyer.person = ANY (%(persons)s)))
+  AND (state = 0
+       OR state = 1 AND held_until <= coalesce(%(now)s::timestamptz, statement_timestamp())
+       OR state = 1 AND hold_id = ANY (ARRAY(
+           SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s))))
+ORDER BY seat_no
+FOR UPDATE;
+
+-- name: lock_holds_of_buyers
+-- Last in the lock order: the holds the askers have, which this batch may replace.
+SELECT hold_id, person, state, seats, tiers, expires_at, max_until, key_hash
+FROM hold
+WHERE shard_id = %(shard_id)s AND hold_id = ANY (ARRAY(
+    SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s)))
+ORDER BY hold_id
+FOR UPDATE;
+
+-- name: lock_buyers_of_holds
+-- The owners of given holds; a hold never changes its owner.
+SELECT person, bought, holds
+FROM buyer
+WHERE shard_id = %(shard_id)s
+  AND person = ANY (ARRAY(SELECT person FROM hold WHERE shard_id = %(shard_id)s AND hold_id = ANY (%(hold_ids)s)))
+ORDER BY person
+FOR UPDATE;
+
+-- name: lock_seats_of_holds
+-- Only seats that still carry one of the holds: ownership is what counts, not the list of seats the hold once had.
+SELECT seat_no, change_no, tier, state, hold_id, held_until
+FROM seat
+WHERE shard_id = %(shard_id)s
+  AND seat_no = ANY (ARRAY(
+      SELECT unnest(seats) FROM hold WHERE shard_id = %(shard_id)s AND hold_id = ANY (%(hold_ids)s)))
+  AND hold_id = ANY (%(hold_ids)s)
+ORDER BY seat_no
+FOR UPDATE;
+
+-- name: lock_holds
+-- With them comes the time a decision is made by.
+SELECT hold_id, person, state, seats, tiers, expires_at, max_until, key_hash,
+       coalesce(%(now)s::timestamptz, statement_timestamp())
+FROM hold
+WHERE shard_id = %(shard_id)s AND hold_id = ANY (%(hold_ids)s)
+ORDER BY hold_id
+FOR UPDATE;
+
+-- name: lock_sold_seats
+-- Seats that still belong to this order, and to no other.
+SELECT seat_no, change_no, tier, state, hold_id, held_until
+FROM seat
+WHERE shard_id = %(shard_id)s AND seat_no = ANY (%(seat_nos)s) AND order_id = %(order_id)s AND state = 2
+ORDER BY seat_no
+FOR UPDATE;
+
+-- name: write_seats
+-- Every change raises the seat's change number, so that caches and maps only move forward.
+UPDATE seat
+SET state = new.state, hold_id = new.hold_id, held_until = new.held_until, order_id = new.order_id,
+    change_no = seat.change_no + 1
+FROM unnest(%(seat_nos)s::integer[], %(states)s::smallint[], %(hold_ids)s::bigint[], %(untils)s::timestamptz[],
+            %(order_ids)s::bigint[]) AS new (seat_no, state, hold_id, held_until, order_id)
+WHERE seat.shard_id = %(shard_id)s AND seat.seat_no = new.seat_no AND seat.seat_no = ANY (%(seat_nos)s)
+RETURNING true;
+
+-- name: write_new_holds
+-- Seats and tiers of all holds travel as one flat array each and are cut by their lengths: arrays of arrays must be
+-- rectangular in PostgreSQL.
+INSERT INTO hold (shard_id, hold_id, person, seats, tiers, expires_at, max_until, key_hash)
+SELECT %(shard_id)s, new.hold_id, new.person,
+       (%(seats)s::integer[])[new.first : new.last], (%(tiers)s::smallint[])[new.first : new.last],
+       new.expires_at, new.max_until, new.key_hash
+FROM unnest(%(hold_ids)s::bigint[], %(persons)s::uuid[], %(firsts)s::integer[], %(lasts)s::integer[],
+            %(expiries)s::timestamptz[], %(bounds)s::timestamptz[], %(key_hashes)s::bytea[])
+     AS new (hold_id, person, first, last, expires_at, max_until, key_hash)
+RETURNING true;
+
+-- name: write_holds
+-- A hold that ends or lives longer.
+UPDATE hold
+SET state = new.state, expires_at = new.expires_at
+FROM unnest(%(hold_ids)s::bigint[], %(states)s::smallint[], %(expiries)s::timestamptz[])
+     AS new (hold_id, state, expires_at)
+WHERE hold.shard_id = %(shard_id)s AND hold.hold_id = new.hold_id AND hold.hold_id = ANY (%(hold_ids)s)
+RETURNING true;
+
+-- name: write_buyers
+-- Lists of holds travel as text: each person has a list of another length.
+UPDATE buyer
+SET bought = new.bought, holds = new.holds::bigint[]
+FROM unnest(%(persons)s::uuid[], %(bought)s::integer[], %(holds)s::text[]) AS new (person, bought, holds)
+WHERE buyer.shard_id = %(shard_id)s AND buyer.person = new.person AND buyer.person = ANY (%(persons)s)
+RETURNING true;
+
+-- name: lay_down_sale
+-- A sale is laid down once; a second attempt finds the row and changes nothing.
+INSERT INTO sale (shard_id, seats, opens_at, closes_at, hold_s, seats_per_hold, seats_per_person, several_holds)
+VALUES (%(shard_id)s, %(seats)s, %(opens_at)s, %(closes_at)s, %(hold_s)s, %(seats_per_hold)s, %(seats_per_person)s,
+        %(several_holds)s)
+ON CONFLICT DO NOTHING
+RETURNING true;
+
+-- name: lay_down_seats
+-- All seats of a shard in one statement: the tiers come as one array in seat order.
+INSERT INTO seat (shard_id, seat_no, tier)
+SELECT %(shard_id)s, seat.number - 1, seat.tier
+FROM unnest(%(tiers)s::smallint[]) WITH ORDINALITY AS seat (tier, number);
+
+-- name: read_hold
+-- One hold and how many of its seats still carry it.
+SELECT hold_id, person, state, seats, tiers, expires_at, max_until, key_hash,
+       (SELECT count(*) FROM seat
+        WHERE seat.shard_id = hold.shard_id AND seat.seat_no = ANY (hold.seats) AND seat.hold_id = hold.hold_id),
+       coalesce(%(now)s::timestamptz, statement_timestamp())
+FROM hold
+WHERE shard_id = %(shard_id)s AND hold_id = %(hold_id)s;
+
+-- name: holds_of_person
+-- What a person has in hand now, found again after a refresh or on another device.
+SELECT hold.hold_id, hold.person, hold.state, hold.seats, hold.tiers, hold.expires_at, hold.max_until, hold.key_hash,
+       coalesce(%(now)s::timestamptz, statement_timestamp())
+FROM buyer JOIN hold ON hold.shard_id = buyer.shard_id AND hold.hold_id = ANY (buyer.holds)
+WHERE buyer.shard_id = %(shard_id)s AND buyer.person = %(person)s AND hold.state = 1
+  AND hold.expires_at > coalesce(%(now)s::timestamptz, statement_timestamp());
+
+-- name: holds_past_deadline
+-- Candidates for the sweeper, found without a lock and looked at again under it. Skips nothing: a hold that is being
+-- paid for has a later deadline by the time its locks are free.
+SELECT shard_id, hold_id
+FROM hold
+WHERE state = 1 AND expires_at <= coalesce(%(now)s::timestamptz, statement_timestamp())
+ORDER BY expires_at
+LIMIT %(rows_max)s;
+
+-- name: forget_ended_holds
+-- Ended holds are kept a while for clients that ask what became of them, then deleted.
+DELETE FROM hold
+WHERE state <> 1 AND max_until < coalesce(%(now)s::timestamptz, statement_timestamp()) - make_interval(secs => %(kept_s)s);
+
+-- name: picture
+-- The state of every seat, in order, as one text of digits, and the sum of the change numbers: it rises with every
+-- change and so is a version of the whole. Seats held past their deadline show as held until the sweep, a second later.
+SELECT coalesce(sum(change_no), 0)::bigint, coalesce(string_agg(state::text, '' ORDER BY seat_no), '')
+FROM seat
+WHERE shard_id = %(shard_id)s;
+
+-- name: count_free
+-- Seats left per tier.
+SELECT tier, count(*) FILTER (WHERE state = 0)
+FROM seat
+WHERE shard_id = %(shard_id)s
+GROUP BY tier
+ORDER BY tier;
+
+-- name: write_stopped
+-- An operator stops the taking of seats, or lets it go on; holds and payments under way are not touched.
+UPDATE sale SET stopped = %(stopped)s WHERE shard_id = %(shard_id)s RETURNING true;

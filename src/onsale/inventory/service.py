@@ -1,0 +1,231 @@
+"""The verbs of inventory, as the endpoints and the rooms above use them."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from onsale import limits
+from onsale.catalog import Catalog, Event, Layout
+from onsale.inventory import settle, store
+from onsale.inventory.best import Finder
+from onsale.inventory.errors import (
+    DuplicateSeat,
+    HoldExpired,
+    HoldNotFound,
+    NoSeatsTogether,
+    NotOnSale,
+    SeatsTaken,
+    TooManySeats,
+)
+from onsale.inventory.facts import SaleLaidDown
+from onsale.inventory.model import OPEN_HOLDS, Ask, Hold, Sale
+from onsale.inventory.seatmap import Picture, SeatMap
+from onsale.inventory.take import Taker
+from onsale.kit import clock, db, ids
+from onsale.kit.facts import Facts
+from onsale.kit.ids import PersonKey, ShardId
+from onsale.kit.problems import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The wish for seats together, narrowed to a tier or a section where one is named."""
+
+    quantity: int
+    tier: int | None = None
+    section: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldView:
+    """A hold as its owner sees it. `whole`: no seat of it is lost; `now`: the shard's time."""
+
+    shard_id: ShardId
+    hold: Hold
+    whole: bool
+    now: datetime
+
+
+class Inventory:
+    """Seats and holds of all events. `now` in the verbs is the shard's own clock unless a test gives it."""
+
+    def __init__(self, database: db.Database, catalog: Catalog, facts: Facts) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._facts = facts
+        self._taker = Taker(database, facts)
+        self._finders: OrderedDict[str, Finder] = OrderedDict()
+        self._choices: OrderedDict[ShardId, tuple[Picture, bytearray]] = OrderedDict()
+        self.seat_map = SeatMap(database)
+
+    async def hold(
+        self, event_id: int, person: PersonKey, seats: Sequence[int], key_hash: bytes | None = None
+    ) -> HoldView:
+        """Hold exactly these seats, all or none. Asking for others replaces what the person has, in one step."""
+        event = await self._catalog.event(event_id)
+        if len(set(seats)) != len(seats):
+            raise DuplicateSeat
+        if not 1 <= len(seats) <= event.seats_per_hold:
+            raise TooManySeats(f"One hold takes 1 to {event.seats_per_hold} seats", limit=event.seats_per_hold)
+        shard_id = ids.shard_of(event_id)
+        ask = Ask(person, tuple(sorted(seats)), ids.new_id(), key_hash)
+        return self._view(shard_id, await self._taker.take(shard_id, ask))
+
+    async def hold_best(self, event_id: int, person: PersonKey, best: Best, key_hash: bytes | None = None) -> HoldView:
+        """Hold the best free seats together. Losing the race for them, it looks again, a bounded number of times."""
+        event = await self._catalog.event(event_id)
+        if not 1 <= best.quantity <= event.seats_per_hold:
+            raise TooManySeats(f"One hold takes 1 to {event.seats_per_hold} seats", limit=event.seats_per_hold)
+        layout, finder = await self._finder(event)
+        zones, within = _wish(event, layout, best)
+        shard_id = ids.shard_of(event_id)
+        for attempt in range(limits.BEST_ATTEMPTS_MAX):
+            picture = await self.seat_map.picture(shard_id, fresh=attempt > 0)
+            if not picture.states:
+                raise NotOnSale
+            choices = self._choosable(shard_id, picture, finder)
+            seats = finder.find(choices, best.quantity, zones, within)
+            if seats is None:
+                continue
+            for seat_no in seats:  # The next asker of this process looks elsewhere at once.
+                choices[seat_no] = ord("1")
+            try:
+                return await self.hold(event_id, person, seats, key_hash)
+            except SeatsTaken:
+                continue
+        raise NoSeatsTogether
+
+    async def read(self, shard_id: ShardId, hold_id: int, person: PersonKey) -> HoldView:
+        """A hold of that person. Raises HoldNotFound for somebody else's, too: it is nobody's business."""
+        async with self._database.transaction(shard_id) as tx:
+            return await self.look(tx, shard_id, hold_id, person)
+
+    async def look(self, tx: db.Tx, shard_id: ShardId, hold_id: int, person: PersonKey) -> HoldView:
+        """`read` in the caller's transaction. Nothing is locked: whether it can be sold is decided when it is."""
+        found = await store.read_hold(tx, shard_id, hold_id, None)
+        if found is None or found[0].person != person:
+            raise HoldNotFound
+        return HoldView(shard_id, *found)
+
+    async def mine(self, event_id: int, person: PersonKey) -> list[HoldView]:
+        """What the person has in hand at an event now: a refresh or a second device finds it again."""
+        shard_id = ids.shard_of(event_id)
+        async with self._database.transaction(shard_id) as tx:
+            held = await store.holds_of_person(tx, shard_id, person, None)
+        return [HoldView(shard_id, hold, True, now) for hold, now in held]
+
+    async def let_go(self, shard_id: ShardId, hold_id: int, person: PersonKey) -> None:
+        """Release a hold; doing it again changes nothing."""
+        await self.read(shard_id, hold_id, person)
+        async with self._database.pipelined(shard_id) as tx:
+            await settle.release(self._facts, tx, shard_id, [hold_id])
+
+    async def prolong(self, shard_id: ShardId, hold_id: int, person: PersonKey) -> HoldView:
+        """At least a minute more for the person, within the hold's bound. Raises HoldExpired."""
+        await self.read(shard_id, hold_id, person)
+        async with self._database.pipelined(shard_id) as tx:
+            [hold] = await self.extend(tx, shard_id, [hold_id], limits.PAYMENT_EXTENSION_S)
+        if hold is None:
+            raise HoldExpired
+        return await self.read(shard_id, hold_id, person)
+
+    async def extend(
+        self, tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], at_least_s: float
+    ) -> list[Hold | None]:
+        """In the caller's transaction: `settle.extend`."""
+        return await settle.extend(self._facts, tx, shard_id, hold_ids, at_least_s)
+
+    async def confirm(self, tx: db.Tx, shard_id: ShardId, orders: Mapping[int, int]) -> dict[int, Hold | None]:
+        """In the caller's transaction: `settle.confirm`."""
+        return await settle.confirm(self._facts, tx, shard_id, orders)
+
+    async def release(self, tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int]) -> list[Hold | None]:
+        """In the caller's transaction: `settle.release`."""
+        return await settle.release(self._facts, tx, shard_id, hold_ids)
+
+    async def take_back(
+        self, tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: int, seat_nos: Sequence[int]
+    ) -> int:
+        """In the caller's transaction: `settle.take_back`."""
+        return await settle.take_back(self._facts, tx, shard_id, person, order_id, seat_nos)
+
+    async def lay_down(self, tx: db.Tx, event: Event, layout: Layout) -> int:
+        """Write a seat row for each seat of an event that goes on sale; how many. 0: they were there already."""
+        shard_id = ids.shard_of(event.event_id)
+        sale = Sale(
+            layout.seats,
+            event.opens_at,
+            event.closes_at,
+            event.hold_s,
+            event.seats_per_hold,
+            event.seats_per_person,
+            event.several_holds,
+            stopped=False,
+        )
+        tier_of = event.tier_of_zone()
+        if not await store.lay_down(tx, shard_id, sale, [tier_of[zone] for zone in layout.zones()]):
+            return 0
+        await self._facts.record(tx, SaleLaidDown(shard_id=shard_id, seats=layout.seats))
+        return layout.seats
+
+    async def stop(self, tx: db.Tx, event_id: int, stopped: bool) -> None:
+        """Stop or resume the taking of seats; holds and payments under way go on."""
+        if not await store.write_stopped(tx, ids.shard_of(event_id), stopped):
+            raise NotOnSale
+
+    async def count_free(self, event_id: int) -> dict[int, int]:
+        """Tier -> seats left, now."""
+        shard_id = ids.shard_of(event_id)
+        async with self._database.reading(shard_id) as tx:
+            return await store.count_free(tx, shard_id)
+
+    async def sweep(self) -> int:
+        """Show the seats of holds that have run out as free; how many holds that were."""
+        return await settle.sweep(self._database, self._facts)
+
+    async def forget_ended(self) -> int:
+        """Delete holds that ended long ago; how many."""
+        async with self._database.transaction() as tx:
+            return await store.forget_ended_holds(tx, limits.ENDED_HOLD_KEPT_S, None)
+
+    async def _finder(self, event: Event) -> tuple[Layout, Finder]:
+        layout = await self._catalog.layout(event)
+        key = event.chart_hash or ""
+        if key not in self._finders:
+            self._finders[key] = Finder(layout)
+            if len(self._finders) > limits.LAYOUTS_IN_MIND_MAX:
+                self._finders.popitem(last=False)
+        self._finders.move_to_end(key)
+        return layout, self._finders[key]
+
+    def _choosable(self, shard_id: ShardId, picture: Picture, finder: Finder) -> bytearray:
+        """The picture as this process chooses from it: with its own latest choices and the seats kept back as taken."""
+        known = self._choices.get(shard_id)
+        if known is None or known[0] is not picture:
+            states = bytearray(picture.states)
+            for seat_no in finder.kept_back:
+                states[seat_no] = ord("3")
+            self._choices[shard_id] = known = (picture, states)
+            if len(self._choices) > limits.SHARDS_IN_MIND_MAX:
+                self._choices.popitem(last=False)
+        return known[1]
+
+    def _view(self, shard_id: ShardId, hold: Hold) -> HoldView:
+        return HoldView(shard_id, hold, hold.state in OPEN_HOLDS, clock.utcnow())
+
+
+def _wish(event: Event, layout: Layout, best: Best) -> tuple[frozenset[int] | None, range | None]:
+    """A wish in the layout's terms. Raises NotFound for a tier or section the event does not have."""
+    zones, within = None, None
+    if best.tier is not None:
+        found = [tier for tier in event.tiers if tier.tier == best.tier]
+        if not found:
+            raise NotFound("This event has no such price tier")
+        zones = frozenset(found[0].zones)
+    if best.section is not None:
+        try:
+            within = layout.section_range(best.section)
+        except KeyError:
+            raise NotFound("This venue has no such section") from None
+    return zones, within

@@ -1,0 +1,75 @@
+"""Taking seats: asks of one shard travel in batches; each batch is one transaction of lock, decide, write."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
+
+from onsale import limits
+from onsale.inventory import store
+from onsale.inventory.errors import NotOnSale, problem_of
+from onsale.inventory.facts import SeatsHeld, SeatsReleased
+from onsale.inventory.model import Ask, Hold, Refused, SeatState, Writes, choose_disjoint, decide_holds
+from onsale.kit import db
+from onsale.kit.coalesce import Coalescer
+from onsale.kit.facts import Facts
+from onsale.kit.ids import ShardId
+
+Batch = Coalescer[Ask, Hold]
+
+
+class Taker:
+    """Collects the asks of this process, per shard, and has each batch decided."""
+
+    def __init__(self, database: db.Database, facts: Facts) -> None:
+        self._database = database
+        self._facts = facts
+        self._batches: OrderedDict[ShardId, Batch] = OrderedDict()
+
+    async def take(self, shard_id: ShardId, ask: Ask) -> Hold:
+        """The hold that answers the ask. Raises the problem that says why there is none."""
+        return await self._batch(shard_id).ask(ask)
+
+    def _batch(self, shard_id: ShardId) -> Batch:
+        batch = self._batches.get(shard_id)
+        if batch is None:
+            batch = Coalescer(
+                lambda asks: self.take_batch(shard_id, asks),
+                name="hold",
+                batch_max=limits.HOLD_BATCH_MAX,
+                queue_max=limits.HOLD_QUEUE_MAX,
+                choose=choose_disjoint,
+            )
+            self._batches[shard_id] = batch
+            self._forget_idle()
+        self._batches.move_to_end(shard_id)
+        return batch
+
+    def _forget_idle(self) -> None:
+        """Keep to the bound by dropping the collectors that have been quiet longest; busy ones stay."""
+        idle = [shard_id for shard_id, batch in self._batches.items() if batch.idle]
+        for shard_id in idle[: max(0, len(self._batches) - limits.SHARDS_IN_MIND_MAX)]:
+            del self._batches[shard_id]
+
+    async def take_batch(
+        self, shard_id: ShardId, asks: Sequence[Ask], now: datetime | None = None
+    ) -> list[Hold | Exception]:
+        """One transaction for a disjoint batch. `now` is the shard's own clock unless a test gives it."""
+        persons = [ask.person for ask in asks]
+        wanted = [seat_no for ask in asks for seat_no in ask.seats]
+        async with self._database.pipelined(shard_id) as tx:
+            found = await store.lock_for_asks(tx, shard_id, persons, wanted, now)
+            if found is None:
+                return [NotOnSale() for _ in asks]
+            sale, locked = found
+            answers, writes = decide_holds(asks, sale, locked)
+            await store.write(tx, shard_id, writes)
+            await record_changes(self._facts, tx, shard_id, writes)
+        return [problem_of(answer) if isinstance(answer, Refused) else answer for answer in answers]
+
+
+async def record_changes(facts: Facts, tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:
+    """Say which seats changed hands, one fact per kind of change and batch."""
+    if held := writes.seats_now(SeatState.HELD):
+        await facts.record(tx, SeatsHeld(shard_id=shard_id, seats=held))
+    if released := writes.seats_now(SeatState.FREE):
+        await facts.record(tx, SeatsReleased(shard_id=shard_id, seats=released))

@@ -1,0 +1,110 @@
+"""Facts: something that happened, in the past tense, written in the transaction that made it true.
+
+*Hearers* run in the worker, at least once, and are idempotent: `record` puts one job per hearer into the same
+transaction. *Followers* read the facts in commit order wherever they are needed, soon, and write no table. Which fact
+reaches whom is a table in `app.py`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from onsale import limits
+from onsale.kit import clock, db
+from onsale.kit.ids import ShardId
+from onsale.kit.jobs import Jobs
+from onsale.kit.problems import Unavailable
+
+SQL = db.load(__package__)
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all facts. Fields are plain values, so that a fact reaches any floor of the house."""
+
+    shard_id: int
+
+
+Hearer = Callable[[Any], Awaitable[None]]
+Hearers = Mapping[type[Fact], Sequence[Hearer]]
+
+
+def kinds() -> dict[str, type[Fact]]:
+    """Every fact there is, by its name."""
+    return {kind.__name__: kind for kind in Fact.__subclasses__()}
+
+
+class Facts:
+    """Records facts and sends each to its hearers."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._hearers: dict[str, list[str]] = {}
+
+    def tell(self, hearers: Hearers) -> None:
+        """Say who hears what. Once, while the house is put together: rooms record facts, hearers are made of rooms."""
+        assert not self._hearers
+        for kind, functions in hearers.items():
+            for function in functions:
+                name = f"{kind.__name__} -> {function.__qualname__}"
+                self._hearers.setdefault(kind.__name__, []).append(name)
+                self._jobs.register(name, _decoding(kind, function))
+
+    async def record(self, tx: db.Tx, fact: Fact) -> None:
+        """Write the fact and the jobs of its hearers; all of it is true when `tx` commits."""
+        kind, body = type(fact).__name__, msgspec.to_builtins(fact)
+        await tx.execute(SQL.record_fact, {"shard_id": fact.shard_id, "kind": kind, "body": Jsonb(body)})
+        for hearer in self._hearers.get(kind, ()):
+            await self._jobs.defer(tx, hearer, body)
+
+
+def _decoding(kind: type[Fact], function: Hearer) -> Callable[[dict[str, Any]], Awaitable[None]]:
+    async def hear(body: dict[str, Any]) -> None:
+        await function(msgspec.convert(body, kind))
+
+    return hear
+
+
+async def follow(
+    database: db.Database, wanted: Sequence[type[Fact]], every_s: float = limits.FOLLOW_EVERY_S
+) -> AsyncIterator[Sequence[Fact]]:
+    """From now on, the wanted facts in the order they committed, batch by batch; waits while there are none.
+
+    While PostgreSQL is away it waits too, and loses nothing: it goes on from where it was.
+    """
+    known = {kind.__name__: kind for kind in wanted}
+    position: tuple[int, int] | None = None
+    while True:
+        try:
+            position, batch = await _read_on(database, position, known)
+        except Unavailable:
+            batch = []
+        if batch:
+            yield batch
+        else:
+            await clock.sleep(every_s)
+
+
+async def _read_on(
+    database: db.Database, position: tuple[int, int] | None, known: Mapping[str, type[Fact]]
+) -> tuple[tuple[int, int], list[Fact]]:
+    """The next facts after `position` and the new position. `ShardId` None: today's facts are all in one database."""
+    everything: ShardId | None = None
+    async with database.transaction(everything) as tx:
+        if position is None:
+            row = await (await tx.execute(SQL.facts_from_now)).fetchone()
+            assert row is not None
+            return (row[0], -1), []
+        cursor = await tx.execute(
+            SQL.follow_facts, {"xid": position[0], "fact_id": position[1], "rows_max": limits.FACTS_BATCH_MAX}
+        )
+        rows = await cursor.fetchall()
+    if rows:
+        position = (rows[-1][1], rows[-1][0])
+    return position, [msgspec.convert(body, known[kind]) for _, _, kind, body in rows if kind in known]
+
+
+async def forget(tx: db.Tx) -> None:
+    """Delete facts older than anybody needs."""
+    await tx.execute(SQL.forget_facts, {"kept_s": limits.FACTS_KEPT_S})

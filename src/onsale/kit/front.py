@@ -1,0 +1,111 @@
+"""The outermost layer of a web process: hot endpoints first, all else to the web framework behind.
+
+Here is what every request and answer has in common: security headers, cross-site refusal, errors as problems, counts.
+"""
+
+from urllib.parse import urlsplit
+
+from onsale.kit import asgi, clock, ids, problems, telemetry
+from onsale.kit.problems import Problem
+
+http_requests = telemetry.counter(
+    "onsale_http_requests_total", "Answers sent, by hot route and status.", ["route", "status"]
+)
+http_latency = telemetry.histogram("onsale_http_latency_seconds", "From request to answer, by hot route.", ["route"])
+
+_POLICY = (
+    b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    b"frame-ancestors 'self'"
+)
+# No script, style, picture or connection that is not our own; nobody may put us in a frame.
+SECURITY_HEADERS = (
+    (b"content-security-policy", _POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+)
+
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+class Front:
+    """ASGI. `hot` is asked first, `rest` gets what it does not know, and the server's lifespan."""
+
+    def __init__(self, hot: asgi.Router, rest: asgi.App) -> None:
+        self._hot = hot
+        self._rest = rest
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        send = _with_security_headers(send)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if is_cross_site(scope):
+            await asgi.send(asgi.problem(problems.CrossSite()), scope, send)
+            return
+        found = self._hot.find(method, scope["path"])
+        if found is not None:
+            endpoint, path = found
+            await self._answer(endpoint, asgi.Request(scope, receive, path), send)
+        elif allowed := self._hot.methods(scope["path"]):
+            await asgi.send(asgi.problem(_not_allowed(allowed)), scope, send)
+        else:
+            await self._rest(scope, receive, send)
+
+    async def _answer(self, endpoint: asgi.Endpoint, request: asgi.Request, send: asgi.Send) -> None:
+        route = getattr(endpoint, "__name__", "hot")
+        began_s = clock.monotonic()
+        try:
+            answer = await endpoint(request)
+        except Problem as problem:
+            answer = asgi.problem(problem)
+        except Exception as error:  # noqa: BLE001 - a bug must become an answer, not a dropped connection
+            answer = asgi.problem(unexpected(error, request.scope["path"]))
+        http_latency.labels(route).observe(clock.monotonic() - began_s)
+        http_requests.labels(route, answer.status).inc()
+        await asgi.send(answer, request.scope, send)
+
+
+def unexpected(error: Exception, path: str) -> Problem:
+    """A bug: logged with a reference that the answer carries, and nothing else of it shown."""
+    reference = ids.new_uuid().hex[:12]
+    telemetry.log.error("unexpected_error", path=path, reference=reference, error=repr(error), exc_info=error)
+    return problems.InternalError("Something went wrong on our side; nothing was lost", reference=reference)
+
+
+def is_cross_site(scope: asgi.Scope) -> bool:
+    """Whether another site's page makes this browser write with our cookie.
+
+    Browsers say so themselves (Fetch metadata), or name the page's origin. A bearer token is no cookie: who sends one
+    means it. What is no browser sends neither header, and has no cookie of somebody else's.
+    """
+    if scope["method"] in SAFE_METHODS:
+        return False
+    headers = {key: value for key, value in scope["headers"] if key in _ORIGIN_HEADERS}
+    if headers.get(b"authorization", b"").startswith(b"Bearer "):
+        return False
+    if (site := headers.get(b"sec-fetch-site")) is not None:
+        return site not in (b"same-origin", b"none")
+    origin = headers.get(b"origin")
+    return origin is not None and urlsplit(origin.decode("latin-1")).netloc != headers.get(b"host", b"").decode(
+        "latin-1"
+    )
+
+
+_ORIGIN_HEADERS = frozenset((b"authorization", b"sec-fetch-site", b"origin", b"host"))
+
+
+def _not_allowed(allowed: set[str]) -> Problem:
+    return problems.MethodNotAllowed(f"This address knows {', '.join(sorted(allowed))}", allowed=sorted(allowed))
+
+
+def _with_security_headers(send: asgi.Send) -> asgi.Send:
+    async def sending(message: asgi.Scope) -> None:
+        if message["type"] == "http.response.start":
+            own = {key for key, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(pair for pair in SECURITY_HEADERS if pair[0] not in own)]
+        await send(message)
+
+    return sending

@@ -1,0 +1,90 @@
+-- The kit's own SQL: facts, answers kept for repeated requests, the development mailbox, migrations.
+
+-- name: record_fact
+-- One row per batch of changes, in the transaction of the change, so that a fact exists exactly when it is true.
+INSERT INTO fact (shard_id, kind, body) VALUES (%(shard_id)s, %(kind)s, %(body)s);
+
+-- name: follow_facts
+-- Ids commit out of order, so "greater than the last id" would lose facts. A row is read once its transaction lies below
+-- every one still running; (xid, fact_id) then only grows.
+SELECT fact_id, xid::text::bigint, kind, body
+FROM fact
+WHERE (xid, fact_id) > (%(xid)s::text::xid8, %(fact_id)s) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY xid, fact_id
+LIMIT %(rows_max)s;
+
+-- name: facts_from_now
+-- Where a follower that needs no history begins: everything below this transaction has ended.
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+
+-- name: forget_facts
+-- Facts are history that nobody needs for ever; the bound is in limits.py.
+DELETE FROM fact WHERE at < statement_timestamp() - make_interval(secs => %(kept_s)s);
+
+-- name: claim_answer
+-- The first request with this key inserts the row and holds its lock until its effect commits; a concurrent duplicate
+-- waits here for it, then finds the answer. Inserting nothing means that a row is there.
+INSERT INTO idempotency (scope, key, body_hash) VALUES (%(scope)s, %(key)s, %(body_hash)s)
+ON CONFLICT (scope, key) DO NOTHING
+RETURNING true;
+
+-- name: stored_answer
+-- The answer somebody committed under this key.
+SELECT body_hash, status, answer FROM idempotency WHERE scope = %(scope)s AND key = %(key)s;
+
+-- name: keep_answer
+-- In the transaction of the effect: the effect and its answer are both there, or neither is.
+UPDATE idempotency SET status = %(status)s, answer = %(answer)s WHERE scope = %(scope)s AND key = %(key)s;
+
+-- name: take_answer_back
+-- For an effect that goes on after the commit (a mail) and failed there.
+DELETE FROM idempotency WHERE scope = %(scope)s AND key = %(key)s;
+
+-- name: forget_answers
+-- Keys are honoured for a day; the bound is in limits.py.
+DELETE FROM idempotency WHERE at < statement_timestamp() - make_interval(secs => %(kept_s)s);
+
+-- name: put_mail
+-- The development mailbox stands in for a mail server until ONSALE_SMTP_URL is set.
+INSERT INTO mailbox (recipient, subject, body_text, body_html, attachments)
+VALUES (%(recipient)s, %(subject)s, %(body_text)s, %(body_html)s, %(attachments)s);
+
+-- name: trim_mailbox
+-- The mailbox is for looking at the last mails, not for keeping them.
+DELETE FROM mailbox WHERE mail_id <= (SELECT max(mail_id) FROM mailbox) - %(rows_max)s;
+
+-- name: list_mails
+-- Newest first, as a mail program shows them.
+SELECT mail_id, recipient, subject, at FROM mailbox ORDER BY mail_id DESC LIMIT %(rows_max)s;
+
+-- name: read_mail
+-- One mail, whole.
+SELECT mail_id, recipient, subject, at, body_text, body_html, attachments FROM mailbox WHERE mail_id = %(mail_id)s;
+
+-- name: create_migrations
+-- Which migrations this database has had, and what they said, so that an edited one is noticed.
+CREATE TABLE IF NOT EXISTS schema_migration (
+    name text PRIMARY KEY,
+    sha256 text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now()
+);
+
+-- name: migrations_known
+-- Whether this database has ever been migrated: the table's name, or NULL.
+SELECT to_regclass('schema_migration')::text;
+
+-- name: lock_migrations
+-- Two processes that start together migrate one after the other.
+SELECT pg_advisory_lock(7203114);
+
+-- name: unlock_migrations
+-- The lock belongs to the connection, not to a transaction, since each migration commits by itself.
+SELECT pg_advisory_unlock(7203114);
+
+-- name: applied_migrations
+-- Name and hash of each migration this database has had.
+SELECT name, sha256 FROM schema_migration ORDER BY name;
+
+-- name: note_migration
+-- In the transaction of the migration itself.
+INSERT INTO schema_migration (name, sha256) VALUES (%(name)s, %(sha256)s);

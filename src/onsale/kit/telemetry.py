@@ -1,0 +1,76 @@
+"""Logs and metrics. Metrics are right with several processes: each writes its own files, `/metrics` adds them up.
+
+A metric is declared where it is counted, through `counter`, `gauge` or `histogram`, which also list it in METRICS: a
+test holds that list and docs/metrics.md together.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import prometheus_client
+import structlog
+from prometheus_client import multiprocess
+
+log = structlog.get_logger("onsale")
+
+METRICS: dict[str, str] = {}
+"""Name -> what it means, of every metric declared so far."""
+
+# Latencies people notice lie between 1 ms and 10 s; the budgets of design.md section 9 are among the bounds.
+LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+def counter(name: str, meaning: str, labels: Sequence[str] = ()) -> prometheus_client.Counter:
+    METRICS[name] = meaning
+    return prometheus_client.Counter(name, meaning, labels)
+
+
+def gauge(name: str, meaning: str, labels: Sequence[str] = ()) -> prometheus_client.Gauge:
+    """A gauge that is summed over the processes that live."""
+    METRICS[name] = meaning
+    return prometheus_client.Gauge(name, meaning, labels, multiprocess_mode="livesum")
+
+
+def histogram(
+    name: str, meaning: str, labels: Sequence[str] = (), buckets: Sequence[float] = LATENCY_BUCKETS_S
+) -> prometheus_client.Histogram:
+    METRICS[name] = meaning
+    return prometheus_client.Histogram(name, meaning, labels, buckets=tuple(buckets))
+
+
+def exposition() -> tuple[bytes, str]:
+    """All processes' metrics as text, and its content type."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return prometheus_client.generate_latest(), prometheus_client.CONTENT_TYPE_LATEST
+    registry = prometheus_client.CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
+
+
+def forget_process(process_id: int) -> None:
+    """Take a dead process out of the gauges. Its counters stay: what it counted did happen."""
+    multiprocess.mark_process_dead(process_id)  # type: ignore[no-untyped-call]
+
+
+def configure(level: str, form: str) -> None:
+    """Set up logging for this process: one line an entry, to standard error, never a secret in it."""
+    renderer: structlog.types.Processor = structlog.processors.JSONRenderer() if form == "json" else _for_people()
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer] if form == "json" else [*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING), stream=sys.stderr)
+
+
+def _for_people() -> structlog.types.Processor:
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

@@ -1,0 +1,77 @@
+"""Signed tokens that a process checks by itself: HMAC-SHA256 over kind, key id and payload.
+
+Text form: `<key id>.<payload>.<signature>`, the last two base64url without padding. The kind is signed but not sent, so
+a token of one kind is never good as another. 2 us a signature (design.md section 5), against 19 to 32 us for PyJWT.
+"""
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from hashlib import sha256
+
+TOKEN_LENGTH_MAX = 1024
+"""Longer texts are refused before any work is done on them."""
+
+
+class BadToken(ValueError):
+    """Forged, cut short, of another kind, or signed by a key we no longer have."""
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """A key of its own for each purpose from the one secret of the installation (HMAC as a PRF, as in RFC 5869)."""
+    return hmac.digest(secret, b"onsale/" + purpose.encode(), "sha256")
+
+
+class Signer:
+    """Signs with the current key and accepts every key it still knows, so that keys can rotate without a cut."""
+
+    def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
+        assert current in keys and all("." not in key_id for key_id in keys)
+        self._keys = dict(keys)
+        self._current = current
+
+    def sign(self, kind: str, payload: bytes) -> str:
+        signature = self._signature(self._current, kind, payload)
+        return f"{self._current}.{_to_text(payload)}.{_to_text(signature)}"
+
+    def verify(self, kind: str, token: str) -> bytes:
+        """The payload. Raises BadToken for any token that `sign` of one of our keys did not make for this kind."""
+        parts = token.split(".") if len(token) <= TOKEN_LENGTH_MAX else []
+        if len(parts) != 3 or parts[0] not in self._keys:
+            raise BadToken("unknown form or key")
+        try:
+            payload, signature = _to_bytes(parts[1]), _to_bytes(parts[2])
+        except (Base64Error, ValueError) as error:
+            raise BadToken("not base64url") from error
+        if _to_text(payload) != parts[1] or _to_text(signature) != parts[2]:
+            raise BadToken("more than one spelling of a token would defeat comparing tokens as text")
+        if not hmac.compare_digest(signature, self._signature(parts[0], kind, payload)):
+            raise BadToken("wrong signature")
+        return payload
+
+    def _signature(self, key_id: str, kind: str, payload: bytes) -> bytes:
+        return hmac.digest(self._keys[key_id], f"{kind}\0{key_id}\0".encode() + payload, "sha256")
+
+
+def digest(content: str | bytes) -> bytes:
+    """What is stored instead of a secret or a request body: 32 bytes."""
+    return sha256(content.encode() if isinstance(content, str) else content).digest()
+
+
+def keyed(secret: bytes, text: str) -> str:
+    """A short unguessable text that belongs to `text` (128 bits of HMAC-SHA256): a key that needs no table."""
+    return _to_text(hmac.digest(secret, text.encode(), "sha256")[:16])
+
+
+def same(left: bytes, right: bytes) -> bool:
+    """Whether two secrets are equal, in constant time."""
+    return hmac.compare_digest(left, right)
+
+
+def _to_text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _to_bytes(text: str) -> bytes:
+    return urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))

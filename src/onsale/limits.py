@@ -1,0 +1,135 @@
+"""Every bound and rate in the system, each with its why. Relations between them are asserted at the end.
+
+A bound without a name here is a bug: whatever is unbounded is where an on-sale breaks.
+"""
+
+# --- requests -------------------------------------------------------------------------------------------------------
+# The largest honest body is a hold of a few seats or an order: below 4 KB.
+HOT_BODY_MAX_BYTES = 16 * 1024
+# An organiser may post a chart of 250,000 seats: about 1 MB of compact JSON, with room.
+BODY_MAX_BYTES = 4 * 1024 * 1024
+# Header names and cookies beyond this are an attack, not a browser.
+IDEMPOTENCY_KEY_MAX_LENGTH = 128
+# E-mail addresses end at 254 characters (RFC 5321, 4.5.3.1.3).
+EMAIL_MAX_LENGTH = 254
+# A search longer than this finds nothing anyway.
+SEARCH_MAX_LENGTH = 200
+# One page of events: what a phone can show and one query can bear.
+PAGE_ROWS_MAX = 100
+PAGE_ROWS_DEFAULT = 24
+
+# --- charts ---------------------------------------------------------------------------------------------------------
+# The largest stadium concert so far sold about 200,000 tickets; twice that is out of reach of a walk to the seat.
+CHART_SEATS_MAX = 400_000
+# What laying down 100,000 seats may take (design.md section 9 asks for 5 s).
+LAY_DOWN_TIMEOUT_S = 60.0
+
+# --- holds ----------------------------------------------------------------------------------------------------------
+# design.md section 9: 5 to 10 minutes, per event; a shorter one is used in tests and for last-minute sales.
+HOLD_TTL_MIN_S = 10
+HOLD_TTL_DEFAULT_S = 300
+HOLD_TTL_MAX_S = 600
+# Paying and asking for more time add at most this to a hold, so that nobody can sit on a seat.
+HOLD_EXTENSION_MAX_S = 300
+# Starting a payment gives at least this much time (design.md section 7).
+PAYMENT_EXTENSION_S = 60
+# More seats than this in one hold is a group booking, which organisers handle by hand.
+SEATS_PER_HOLD_MAX = 20
+SEATS_PER_HOLD_DEFAULT = 8
+# A batch is one transaction: long enough to share the commit, short enough that the slowest waits under 50 ms.
+HOLD_BATCH_MAX = 256
+# Requests waiting for a batch, per shard and process; beyond it the answer is 503 at once, never a timeout.
+HOLD_QUEUE_MAX = 4_096
+# "Best available" picks from a picture of the seats and may lose the race for them; it looks again this often.
+BEST_ATTEMPTS_MAX = 6
+# How old that picture may be. Under it one query serves everybody who asks.
+AVAILABILITY_AGE_MAX_S = 0.5
+# Events whose seats a process keeps in mind at once; the least recently used is dropped.
+SHARDS_IN_MIND_MAX = 1_000
+# Look-ups over charts kept in mind: 10 bytes a seat, so at most about 40 MB of the largest.
+LAYOUTS_IN_MIND_MAX = 64
+# Holds that have run out are swept by the worker this often, so that maps show the seats; taking them needs no sweep.
+EXPIRY_EVERY_S = 1.0
+EXPIRY_BATCH_MAX = 500
+# Seats left are told to the catalogue this often while they change (at most once a second, as design.md asks).
+COUNT_SEATS_EVERY_S = 1.0
+# What has outlived its use is deleted this often; nothing waits for it.
+FORGET_EVERY_S = 300.0
+# Ended holds are kept this long for a client that asks what became of them, then deleted.
+ENDED_HOLD_KEPT_S = 3_600
+
+# --- orders and payments --------------------------------------------------------------------------------------------
+# One order may take the holds of several section groups of one event.
+HOLDS_PER_ORDER_MAX = 8
+# The gateway's answer is awaited this long; then the fan is told that we are asking (202).
+GATEWAY_TIMEOUT_S = 20.0
+# Connections to the gateway per process: 1,000 payments/s of 100 ms each need 100; more would only queue there.
+GATEWAY_CONNECTIONS_MAX = 128
+# A payment without an end is looked at by the reconciler after this long...
+RECONCILE_AFTER_S = 10
+# ...this often, this many at a time, so that a backlog cannot starve the sale.
+RECONCILE_EVERY_S = 2.0
+RECONCILE_BATCH_MAX = 50
+# A person who mistypes a card number tries a few times; a card tester tries hundreds.
+PAYMENT_ATTEMPTS_MAX = 10
+
+# --- accounts -------------------------------------------------------------------------------------------------------
+# A session lasts a month of visits; a guest's ends sooner, since nothing but the browser holds it.
+SESSION_TTL_S = 30 * 86_400
+GUEST_SESSION_TTL_S = 7 * 86_400
+# A one-time code: 6 digits, 10 minutes, 5 tries: one chance in 200,000 to guess it.
+SIGN_IN_CODE_DIGITS = 6
+SIGN_IN_CODE_TTL_S = 600
+SIGN_IN_CODE_TRIES_MAX = 5
+# Codes sent to one address and asked for from one network, so that nobody's mailbox is flooded through us.
+SIGN_IN_CODES_PER_EMAIL = 5
+SIGN_IN_CODES_PER_ADDRESS = 30
+SIGN_IN_CODES_WINDOW_S = 3_600
+# Revoked sessions are known to every process after at most this long.
+REVOCATION_LAG_S = 5.0
+# A revocation outlives every session it could concern.
+REVOCATION_KEPT_S = SESSION_TTL_S
+
+# --- kit ------------------------------------------------------------------------------------------------------------
+# PostgreSQL connections per process: holds need few (they travel together); pages and payments share the rest.
+WRITE_CONNECTIONS_MAX = 12
+READ_CONNECTIONS_MAX = 6
+# Waiting longer than this for a connection means the database is away or drowned: say so.
+CONNECTION_WAIT_S = 3.0
+# A statement of a hot path takes milliseconds. One that takes this long is holding locks others need.
+STATEMENT_TIMEOUT_S = 10.0
+LOCK_TIMEOUT_S = 5.0
+# A transaction in which nothing happens for this long belongs to a process that hangs.
+IDLE_IN_TRANSACTION_TIMEOUT_S = 15.0
+# A Redis that does not answer in this time is treated as away; everything goes on without it.
+REDIS_TIMEOUT_S = 0.5
+REDIS_CONNECTIONS_MAX = 32
+# Processes publish their figures this often, and figures older than the second bound are of a dead process.
+PULSE_EVERY_S = 0.25
+PULSE_EXPIRY_S = 2.0
+# Answers kept for repeated requests: a day, as the big gateways do.
+IDEMPOTENCY_KEPT_S = 86_400
+# Hearing a fact is tried again this often, with growing pauses, before a person has to look.
+JOB_ATTEMPTS_MAX = 12
+JOB_WAIT_S = 2
+# Letters with pictures and PDFs are CPU work: more at once on two cores would only wait for each other.
+JOBS_AT_ONCE = 4
+# Facts are kept for followers that were away, and for looking back, this long.
+FACTS_KEPT_S = 7 * 86_400
+FACTS_BATCH_MAX = 500
+FOLLOW_EVERY_S = 0.1
+# Mails kept by the development mailbox.
+MAILBOX_ROWS_MAX = 500
+SMTP_TIMEOUT_S = 20.0
+# Keys a process counts by itself while Redis is away; the oldest half is dropped when it is full.
+LOCAL_QUOTA_KEYS_MAX = 100_000
+# How long a process may take to finish what it has begun after SIGTERM. Payments are the longest.
+SHUTDOWN_GRACE_S = 25.0
+
+assert HOLD_TTL_MIN_S <= HOLD_TTL_DEFAULT_S <= HOLD_TTL_MAX_S, "the default is one of those allowed"
+assert PAYMENT_EXTENSION_S > GATEWAY_TIMEOUT_S, "seats must stay the payer's while we wait for the gateway"
+assert PAYMENT_EXTENSION_S <= HOLD_EXTENSION_MAX_S, "a hold that is running out still has room for paying"
+assert SHUTDOWN_GRACE_S > GATEWAY_TIMEOUT_S, "a payment under way may end before its process does"
+assert LOCK_TIMEOUT_S < STATEMENT_TIMEOUT_S < IDLE_IN_TRANSACTION_TIMEOUT_S, "the innermost wait gives up first"
+assert RECONCILE_AFTER_S < GATEWAY_TIMEOUT_S, "asking twice is harmless; waiting twice as long is not"
+assert SEATS_PER_HOLD_DEFAULT <= SEATS_PER_HOLD_MAX

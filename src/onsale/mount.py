@@ -1,0 +1,191 @@
+"""One page: each hot endpoint with its guards, then its room; and what each role serves.
+
+Guards are composed here, so rooms receive a `Shopper` and know no pass and no rate. A guard whose room is not built yet
+lets everybody through, at the place where it will stand.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import FastAPI
+
+from onsale.accounts import Accounts, Shopper
+from onsale.checkout import OrderBody, OrderRequest, PaymentRequest
+from onsale.checkout.hot import CheckoutEndpoints
+from onsale.inventory import HoldBody, HoldRequest
+from onsale.inventory.hot import InventoryEndpoints
+from onsale.kit import asgi
+
+ForShopper = Callable[[Shopper, asgi.Request], Awaitable[asgi.Answer]]
+ForAnybody = Callable[[Shopper | None, asgi.Request], Awaitable[asgi.Answer]]
+
+
+class Role(StrEnum):
+    """What a process serves. `all` is one machine's web process; the others run apart, from the same package."""
+
+    GATE = "gate"
+    SHOP = "shop"
+    ALL = "all"
+
+
+Guarded = TypeVar("Guarded", bound=Callable[..., Any])
+Routes = Sequence[tuple[str, str, asgi.Endpoint]]
+
+
+def hot_routes(role: Role, accounts: Accounts, inventory: InventoryEndpoints, checkout: CheckoutEndpoints) -> Routes:
+    """Method, path, guarded endpoint. The gate will serve the line's endpoints; they are built with their room."""
+    guards = Guards(accounts)
+    if role is Role.GATE:
+        return []
+    return [
+        ("GET", "/api/v1/events/{event}/availability", guards.browsing(inventory.availability)),
+        ("POST", "/api/v1/events/{event}/holds", guards.taking(inventory.hold)),
+        ("POST", "/api/v1/orders", guards.person(checkout.order)),
+        ("POST", "/api/v1/orders/{order}/payment", guards.anybody(checkout.payment)),
+    ]
+
+
+class Guards:
+    """Who may come to an endpoint: a known person, at an allowed rate, with a pass where the event has a line."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    def browsing(self, endpoint: asgi.Endpoint) -> asgi.Endpoint:
+        """Anybody may look, at an allowed rate."""
+
+        async def guarded(request: asgi.Request) -> asgi.Answer:
+            await self._rate(request)
+            return await endpoint(request)
+
+        return _named(guarded, endpoint)
+
+    def person(self, endpoint: ForShopper) -> asgi.Endpoint:
+        """A known person, at an allowed rate."""
+
+        async def guarded(request: asgi.Request) -> asgi.Answer:
+            shopper = self._accounts.shopper_of(request.scope)
+            await self._rate(request, shopper)
+            return await endpoint(shopper, request)
+
+        return _named(guarded, endpoint)
+
+    def anybody(self, endpoint: ForAnybody) -> asgi.Endpoint:
+        """A known person or not: what is asked for carries its own authority, like an order's secret."""
+
+        async def guarded(request: asgi.Request) -> asgi.Answer:
+            shopper = self._accounts.optional_shopper(request.scope)
+            await self._rate(request, shopper)
+            return await endpoint(shopper, request)
+
+        return _named(guarded, endpoint)
+
+    def taking(self, endpoint: ForShopper) -> asgi.Endpoint:
+        """A known person with a pass where the event has a line. Only *taking* seats needs one."""
+
+        async def guarded(shopper: Shopper, request: asgi.Request) -> asgi.Answer:
+            await self._pass(shopper, request)
+            return await endpoint(shopper, request)
+
+        return self.person(_named(guarded, endpoint))
+
+    async def _rate(self, request: asgi.Request, shopper: Shopper | None = None) -> None:
+        """Lets everybody through until the guard room is built (rates per person and address)."""
+
+    async def _pass(self, shopper: Shopper, request: asgi.Request) -> None:
+        """Lets everybody through until the waiting room is built: no event has a line yet."""
+
+
+def _named(guarded: Guarded, endpoint: Any) -> Guarded:
+    """Metrics are told by the name of the room's endpoint, not by its guard's."""
+    guarded.__name__ = endpoint.__name__
+    return guarded
+
+
+def describe_hot(app: FastAPI) -> None:
+    """Put the hot endpoints into the OpenAPI document: they are part of the contract like all others."""
+    made = app.openapi
+
+    def with_hot() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = made()
+            kinds = (HoldRequest, HoldBody, OrderRequest, PaymentRequest, OrderBody)
+            _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+            document.setdefault("components", {}).setdefault("schemas", {}).update(components)
+            for path, method, operation in _OPERATIONS:
+                document["paths"].setdefault(path, {})[method] = operation
+        return app.openapi_schema or {}
+
+    app.openapi = with_hot  # type: ignore[method-assign]
+
+
+def _operation(tag: str, what: str, names: Sequence[str], body: type | None, answers: dict[str, type | None]) -> Any:
+    operation: dict[str, Any] = {
+        "tags": [tag],
+        "summary": what,
+        "description": what,
+        "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
+        "responses": {status: {"description": status, **_content(kind)} for status, kind in answers.items()},
+    }
+    if body is not None:
+        operation["requestBody"] = {"required": True, **_content(body)}
+        operation["parameters"].append({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}})
+    return operation
+
+
+def _content(kind: type | None) -> dict[str, Any]:
+    if kind is None:
+        return {}
+    return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}}
+
+
+_PROBLEMS: dict[str, type | None] = dict.fromkeys(("400", "401", "403", "404", "409", "413", "415", "422", "503"))
+
+_OPERATIONS: Sequence[tuple[str, str, Any]] = (
+    (
+        "/api/v1/events/{event}/availability",
+        "get",
+        _operation(
+            "holds",
+            "All seats, two bits each: version (8 bytes), count (4), then the seats. `?format=json` for people.",
+            ["event"],
+            None,
+            {"200": None, "304": None, "404": None, "503": None},
+        ),
+    ),
+    (
+        "/api/v1/events/{event}/holds",
+        "post",
+        _operation(
+            "holds",
+            "Take seats: chosen ones, or the best together. All of them or none.",
+            ["event"],
+            HoldRequest,
+            {"201": HoldBody, **_PROBLEMS},
+        ),
+    ),
+    (
+        "/api/v1/orders",
+        "post",
+        _operation(
+            "orders",
+            "Make the order for held seats; for the same holds again, the same order.",
+            [],
+            OrderRequest,
+            {"201": OrderBody, **_PROBLEMS},
+        ),
+    ),
+    (
+        "/api/v1/orders/{order}/payment",
+        "post",
+        _operation(
+            "orders",
+            "Pay: 200 once the money is captured, 202 while the gateway is asked, 402 when it said no.",
+            ["order"],
+            PaymentRequest,
+            {"200": OrderBody, "202": OrderBody, "402": None, "429": None, **_PROBLEMS},
+        ),
+    ),
+)

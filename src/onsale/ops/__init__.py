@@ -1,0 +1,32 @@
+"""Operations: health, putting events on sale and stopping them, the counting of seats left.
+
+Invariants
+    An event is on sale exactly when its seats are laid down: both in one transaction.    (sale: put_on_sale)
+    `/healthz` says that the process lives; `/readyz` that it can do its work now.
+
+Owns no tables.
+"""
+
+from onsale.ops.doctor import examine, settings_table
+from onsale.ops.health import router as health_router
+from onsale.ops.housekeeping import Housekeeping
+from onsale.ops.machine import MachineError, environment, machine, servers_for, shown_address
+from onsale.ops.routes import router
+from onsale.ops.sale import SaleControl
+from onsale.ops.seed import SeedReport, seed
+
+__all__ = [
+    "Housekeeping",
+    "MachineError",
+    "SaleControl",
+    "SeedReport",
+    "environment",
+    "examine",
+    "health_router",
+    "machine",
+    "router",
+    "seed",
+    "servers_for",
+    "settings_table",
+    "shown_address",
+]

@@ -1,0 +1,75 @@
+"""What the worker does again and again: sweep, reconcile, count, forget. Each is safe in many workers at once."""
+
+from collections.abc import Awaitable, Callable
+
+from onsale import limits
+from onsale.accounts import Accounts
+from onsale.checkout import Payments
+from onsale.inventory import Inventory, SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold
+from onsale.kit import clock, db, facts, idempotency, ids, tasks, telemetry
+from onsale.kit.ids import ShardId
+from onsale.kit.problems import Unavailable
+from onsale.ops.sale import SaleControl
+
+housekeeping_failures = telemetry.counter(
+    "onsale_housekeeping_failures_total",
+    "Failed rounds of the worker's regular work; the next tries again.",
+    ["work"],
+)
+
+
+class Housekeeping:
+    def __init__(
+        self, database: db.Database, accounts: Accounts, inventory: Inventory, payments: Payments, sales: SaleControl
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._inventory = inventory
+        self._payments = payments
+        self._sales = sales
+
+    async def run(self) -> None:
+        """All of it, until cancelled."""
+        rounds = [
+            tasks.spawn(_every(limits.EXPIRY_EVERY_S, "sweep", self._inventory.sweep), name="sweep"),
+            tasks.spawn(_every(limits.RECONCILE_EVERY_S, "reconcile", self._payments.reconcile), name="reconcile"),
+            tasks.spawn(_every(limits.FORGET_EVERY_S, "forget", self.forget), name="forget"),
+            tasks.spawn(self._count_seats(), name="count seats"),
+        ]
+        try:
+            await rounds[0]
+        finally:
+            await tasks.cancel(*rounds)
+
+    async def forget(self) -> None:
+        """Delete what nobody needs any more; how long each is kept is in limits.py."""
+        await self._inventory.forget_ended()
+        await self._accounts.forget_revocations()
+        async with self._database.transaction() as tx:
+            await facts.forget(tx)
+            await idempotency.forget(tx)
+
+    async def _count_seats(self) -> None:
+        """Tell the catalogue the seats left of events whose seats change, about once a second each."""
+        changes = facts.follow(
+            self._database, (SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold), limits.COUNT_SEATS_EVERY_S
+        )
+        async for batch in changes:
+            changed = {ids.event_of(ShardId(fact.shard_id)) for fact in batch}
+            try:
+                await self._sales.tell_left(sorted(changed))
+            except Unavailable:
+                housekeeping_failures.labels("count seats").inc()
+            await clock.sleep(limits.COUNT_SEATS_EVERY_S)
+
+
+async def _every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        try:
+            await work()
+        except Unavailable:
+            housekeeping_failures.labels(name).inc()
+        except Exception:  # noqa: BLE001 - a bug in one round must not end the others
+            housekeeping_failures.labels(name).inc()
+            telemetry.log.exception("housekeeping_failed", work=name)
+        await clock.sleep(seconds)

@@ -1,0 +1,173 @@
+"""One machine that runs all of onsale: its embedded servers, its secret, its sockets and the processes on them."""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from onsale import limits
+from onsale.config import Settings
+from onsale.kit import chance
+from onsale.kit.embedded import Embedded, addresses, running
+from onsale.kit.supervise import Command
+
+# Connections that wait to be accepted. A sale opens with a burst; the kernel's own bound cuts this where it is lower.
+BACKLOG_MAX = 4096
+
+
+class MachineError(Exception):
+    """Why this machine cannot run onsale, in a sentence for the terminal; `code` is stable."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Everything is there: servers run, the secret is known, the address is ours. `settings` names all of it."""
+
+    settings: Settings
+    servers: Embedded | None
+    web: socket.socket
+    gateway: socket.socket | None
+
+    def commands(self) -> list[Command]:
+        """The processes of this machine, in the order in which they start."""
+        env = environment(self.settings)
+        web, found = self.web.fileno(), [self._command("worker", ["work"], env)]
+        for number in range(self.settings.web_processes):
+            found.append(self._command(f"web {number + 1}", ["serve", "--fd", str(web)], env, web))
+        if self.gateway is not None:
+            fd = self.gateway.fileno()
+            found.insert(0, self._command("gateway", ["gateway", "--fd", str(fd)], env, fd))
+        return found
+
+    def _command(self, name: str, words: list[str], env: dict[str, str], *fds: int) -> Command:
+        argv = [sys.executable, "-m", "onsale", *words]
+        return Command(name, argv, env, fds, grace_s=limits.SHUTDOWN_GRACE_S + 1)
+
+    def tend(self) -> None:
+        """Bring back an embedded server that has died."""
+        if self.servers is not None and not self.servers.alive():
+            self.servers.revive()
+
+
+@contextmanager
+def machine(settings: Settings) -> Iterator[Machine]:
+    """Claim the address and the data folder, start what is embedded. Raises MachineError, EmbeddedError."""
+    with ExitStack() as stack:
+        web = stack.enter_context(_listening(settings.host, settings.port))
+        settings = replace(settings, port=web.getsockname()[1])
+        gateway = None
+        if not settings.gateway_url:
+            gateway = stack.enter_context(_listening("127.0.0.1", 0))
+            settings = replace(settings, gateway_url=f"http://127.0.0.1:{gateway.getsockname()[1]}")
+        servers = None
+        if settings.embedded_database or settings.embedded_redis:
+            servers = stack.enter_context(
+                Embedded.start(settings.data_dir, postgres=settings.embedded_database, valkey=settings.embedded_redis)
+            )
+        settings = with_secret(with_addresses(settings))
+        metrics = metrics_dir(settings)
+        shutil.rmtree(metrics, ignore_errors=True)
+        metrics.mkdir(parents=True)
+        yield Machine(settings, servers, web, gateway)
+
+
+@contextmanager
+def servers_for(settings: Settings) -> Iterator[Settings]:
+    """Settings whose servers run, for a command that needs them: those of a running `onsale up`, or started for it."""
+    wanted = settings.embedded_database or settings.embedded_redis
+    if not wanted or running(settings.data_dir):
+        yield with_secret(with_addresses(settings))
+        return
+    with Embedded.start(settings.data_dir, postgres=settings.embedded_database, valkey=settings.embedded_redis):
+        yield with_secret(with_addresses(settings))
+
+
+def with_addresses(settings: Settings) -> Settings:
+    """The same with the embedded servers' addresses where none are set. Starts nothing."""
+    embedded = addresses(settings.data_dir)
+    return replace(
+        settings,
+        database_url=settings.database_url or embedded.database_url,
+        redis_url=settings.redis_url or embedded.redis_url,
+    )
+
+
+def with_secret(settings: Settings) -> Settings:
+    """The same with the installation's secret: the one that is set, or the one in the data folder, made at first use."""
+    if settings.secret_key:
+        return settings
+    path = settings.data_dir / "secret.key"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _write_secret(path)
+        return replace(settings, secret_key=path.read_text().strip())
+    except OSError as error:
+        raise MachineError("data_dir_not_writable", f"The secret cannot be kept in {path}: {error.strerror}") from error
+
+
+def _write_secret(path: Path) -> None:
+    """Readable by us alone, and never half written: a second process that comes at the same time keeps the first's."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(chance.secret_text(32))
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()
+
+
+def metrics_dir(settings: Settings) -> Path:
+    """Where the processes of this machine leave their metrics for each other."""
+    return (settings.data_dir / "metrics").resolve()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as the environment of a child process."""
+    env = {}
+    for field in fields(Settings):
+        value = getattr(settings, field.name)
+        text = (
+            str(value.resolve()) if isinstance(value, Path) else str(int(value) if isinstance(value, bool) else value)
+        )
+        env[field.metadata["env"]] = text
+    return env | {"PROMETHEUS_MULTIPROC_DIR": str(metrics_dir(settings))}
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket that outlives the processes which serve it: a restart refuses nobody."""
+    try:
+        made = socket.create_server((host, port), family=_family(host), backlog=BACKLOG_MAX, reuse_port=False)
+    except OverflowError as error:
+        raise MachineError("bad_port", f"{port} is not a port") from error
+    except OSError as error:
+        raise MachineError(
+            "port_in_use",
+            f"Cannot listen on {host} port {port}: {error.strerror}. Is onsale running already? "
+            "Choose another with ONSALE_PORT=8001, or any free one with ONSALE_PORT=0.",
+        ) from error
+    with made:
+        yield made
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def shown_address(settings: Settings) -> str:
+    """Where to point a browser: a wildcard address is no place to go to."""
+    host = urlsplit(settings.base_url).hostname or settings.host
+    return settings.base_url.replace("0.0.0.0", "127.0.0.1") if host == "0.0.0.0" else settings.base_url  # noqa: S104

@@ -1,0 +1,43 @@
+"""Fill an installation with a season: organisers, venues, drawn charts, events, and their seats on sale."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from onsale.catalog import Catalog, Season, generate_chart
+from onsale.ops.sale import SaleControl
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedReport:
+    venues: int
+    events: int
+    seats: int
+
+
+async def seed(catalog: Catalog, sales: SaleControl, season: Season, progress: Progress) -> SeedReport:
+    """Create the season and put every event that nobody called off on sale."""
+    organisers = {name: await _organiser(catalog, name) for name in season.organisers}
+    charts: list[tuple[int, str, tuple[str, ...]]] = []
+    for done, planned in enumerate(season.venues):
+        progress("venues", done, len(season.venues))
+        venue_id = await catalog.create_venue(planned.venue)
+        chart = generate_chart(planned.kind, planned.seats, planned.venue.name, seed=planned.seed)
+        charts.append((venue_id, await catalog.add_chart(venue_id, chart), chart.zones))
+    drafts = [event.draft(organisers[event.organiser], *charts[event.venue]) for event in season.events]
+    event_ids = await catalog.create_events(drafts)
+    seats = 0
+    for done, (event_id, planned_event) in enumerate(zip(event_ids, season.events, strict=True)):
+        progress("events", done, len(event_ids))
+        seats += await sales.put_on_sale(event_id)
+        if planned_event.said is not None:
+            await sales.say(event_id, planned_event.said)
+    progress("events", len(event_ids), len(event_ids))
+    return SeedReport(len(charts), len(event_ids), seats)
+
+
+async def _organiser(catalog: Catalog, name: str) -> int:
+    known = await catalog.organiser_named(name)
+    return known if known is not None else await catalog.create_organiser(name)

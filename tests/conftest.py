@@ -1,0 +1,87 @@
+"""What tests stand on: a real PostgreSQL and a real Valkey, one database per test, cloned from a migrated template."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from onsale.kit import db, redis
+from onsale.kit.embedded import Addresses, Embedded
+from onsale.kit.migrate import migrate
+
+# Tests do not survive a power cut, so they need not wait for the disk. The product never runs like this.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Addresses]:
+    """PostgreSQL and Valkey of this test run alone, in a folder of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="onsale-tests-"))
+    try:
+        with Embedded.start(folder, settings=FAST) as embedded:
+            yield embedded.addresses
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(servers: Addresses) -> str:
+    """The name of a migrated database that others are cloned from."""
+    name = f"template_{os.getpid()}"
+    _create(servers.database_url, name)
+    migrate(make_conninfo(servers.database_url, dbname=name))
+    return name
+
+
+@pytest.fixture
+def database_url(servers: Addresses, template: str) -> Iterator[str]:
+    """An empty, migrated database for this test alone."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    _create(servers.database_url, name, template)
+    yield make_conninfo(servers.database_url, dbname=name)
+    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[db.Database]:
+    database = db.Database(database_url)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def redis_client(redis_url: str) -> AsyncIterator[redis.Client]:
+    client = redis.connect(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def redis_url(servers: Addresses) -> AsyncIterator[str]:
+    """The run's Valkey, emptied."""
+    client = redis.connect(servers.redis_url)
+    await client.flushall()
+    await client.aclose()
+    yield servers.redis_url
+
+
+def _create(server_url: str, name: str, template: str | None = None) -> None:
+    cloned = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template)) if template else sql.SQL("")
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + cloned)
