@@ -2,7 +2,9 @@
 
 import itertools
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from onsale.kit import db, redis
-from onsale.kit.embedded import Addresses, Embedded
+from onsale.kit.embedded import Addresses, Embedded, postgres
 from onsale.kit.migrate import migrate
 
 # Tests do not survive a power cut, so they need not wait for the disk. The product never runs like this.
@@ -22,14 +24,31 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", 
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--postgres-bin",
+        type=Path,
+        help="Run on the PostgreSQL whose programs lie in this folder, instead of the wheel's.",
+    )
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Addresses]:
+def postgres_bin(request: pytest.FixtureRequest) -> Path | None:
+    """The folder of another PostgreSQL than the wheel's, if this run is on one."""
+    folder: Path | None = request.config.getoption("--postgres-bin")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def servers(postgres_bin: Path | None) -> Iterator[Addresses]:
     """PostgreSQL and Valkey of this test run alone, in a folder of their own."""
+    if postgres_bin is not None:
+        _use(postgres_bin)
     folder = Path(tempfile.mkdtemp(prefix="onsale-tests-"))
     try:
         with Embedded.start(folder, settings=FAST) as embedded:
@@ -73,15 +92,31 @@ async def redis_client(redis_url: str) -> AsyncIterator[redis.Client]:
 
 
 @pytest.fixture
-async def redis_url(servers: Addresses) -> AsyncIterator[str]:
+async def redis_url(servers: Addresses) -> str:
     """The run's Valkey, emptied."""
     client = redis.connect(servers.redis_url)
     await client.flushall()
     await client.aclose()
-    yield servers.redis_url
+    return servers.redis_url
 
 
 def _create(server_url: str, name: str, template: str | None = None) -> None:
     cloned = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template)) if template else sql.SQL("")
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + cloned)
+
+
+def _use(folder: Path) -> None:
+    """Let the embedded server be another installation: its programs, its version, and options that old ones know."""
+    named = subprocess.run([folder / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
+    version = re.search(r"\) (\d+)", named)
+    assert version, f"{folder} holds no PostgreSQL"
+    newer = ("--locale-provider", "--builtin-locale", "--no-instructions")
+    options = postgres._initdb_options
+
+    def older_options(place: Path, locale: str) -> list[str]:
+        return [option for option in options(place, locale) if not option.startswith(newer)]
+
+    postgres.VERSION = int(version[1])
+    postgres.find = lambda: postgres.Programs(folder)
+    postgres._initdb_options = older_options

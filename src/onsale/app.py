@@ -160,7 +160,7 @@ def _framework(house: House, role: Role, trusted: TrustedProxies) -> ASGIApp:
 
     app = FastAPI(title="onsale", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     statics = Statics()
-    pages = Pages(house.accounts, statics, development=house.mailbox is not None)
+    pages = Pages(house.accounts, statics, development=house.settings.mailbox_page)
     install_error_pages(app, pages)
 
     async def database_ready() -> bool:
@@ -186,10 +186,11 @@ def _shop_routers(house: House, pages: Pages, statics: Statics, trusted: Trusted
         return accounts.optional_shopper(request.scope)
 
     secure = house.settings.secure_cookies
-    rooms = Rooms(catalog, checkout, accounts, house.mailbox, secure, trusted)
+    mailbox = house.mailbox if house.settings.mailbox_page else None
+    rooms = Rooms(catalog, checkout, accounts, mailbox, secure, trusted)
     return [
         account_routes.router(accounts, secure, trusted),
-        catalog_routes.router(catalog, accounts.require_role),
+        catalog_routes.router(catalog, accounts.require_role, house.sales.say),
         inventory_routes.router(house.inventory, catalog, accounts.shopper),
         checkout_routes.router(checkout, maybe),
         ticket_routes.router(checkout.tickets, catalog, maybe),

@@ -55,10 +55,10 @@ def up() -> None:
         migrate(machine.settings.database_url)
         uvloop.run(_seed_if_empty(machine.settings))
         address = ops.shown_address(machine.settings)
-        supervisor = Supervisor(machine.commands(), lambda line: console.print(line), tend=machine.tend)
+        supervisor = Supervisor(machine.commands(), console.print, tend=machine.tend)
         console.print(f"\n[bold]onsale[/bold] serves on [bold]{address}[/bold]\n")
         console.print(f"  Buy a ticket     {address}/   (pay with the test card that succeeds)")
-        if machine.settings.development_mailbox:
+        if machine.settings.mailbox_page:
             console.print(f"  Read its e-mail  {address}/dev/mailbox")
         console.print(f"  The API          {address}/docs\n\nCtrl-C stops it; what was sold is kept.\n")
         supervisor.run()
@@ -84,6 +84,7 @@ def serve(role: Role = Role.ALL, fd: Fd = None) -> None:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                limit_concurrency=limits.HTTP_CONNECTIONS_MAX,
                 timeout_graceful_shutdown=int(limits.SHUTDOWN_GRACE_S),
             )
         )
@@ -124,7 +125,10 @@ def seed() -> None:
 
 
 @app.command("import")
-def import_command(folder: Annotated[Path, typer.Argument(help=f"Holds {', '.join(TICKIT_FILES)}.")]) -> None:
+def import_command(
+    folder: Annotated[Path, typer.Argument(help=f"Holds {', '.join(TICKIT_FILES)}.")],
+    on_sale: Annotated[int, typer.Option(help="Lay down the seats of so many events; a seat is a row.")] = 10,
+) -> None:
     """Import venues and events from the pipe-separated files of the TICKIT sample."""
     try:
         season = read_tickit({name: (folder / name).read_text() for name in TICKIT_FILES}, clock.utcnow())
@@ -134,7 +138,7 @@ def import_command(folder: Annotated[Path, typer.Argument(help=f"Holds {', '.joi
         _fail(str(error))
     with ops.servers_for(_settings()) as settings:
         migrate(settings.database_url)
-        uvloop.run(_plant(settings, season))
+        uvloop.run(_plant(settings, season, on_sale))
 
 
 @chart_app.command("generate")
@@ -232,7 +236,7 @@ async def _seed_if_empty(settings: config.Settings) -> None:
         await _plant(settings, demo_season(clock.utcnow()))
 
 
-async def _plant(settings: config.Settings, season: Season) -> None:
+async def _plant(settings: config.Settings, season: Season, on_sale_max: int | None = None) -> None:
     async with _house(settings) as house:
         with Progress(console=console, transient=True) as progress:
             bars: dict[str, TaskID] = {}
@@ -242,7 +246,7 @@ async def _plant(settings: config.Settings, season: Season) -> None:
                     bars[what] = progress.add_task(what, total=of)
                 progress.update(bars[what], completed=done)
 
-            report = await ops.seed(house.catalog, house.sales, season, show)
+            report = await ops.seed(house.catalog, house.sales, season, show, on_sale_max)
     console.print(f"Seeded {report.events} events at {report.venues} venues, {report.seats:,} seats on sale.")
 
 

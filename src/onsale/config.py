@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class BadSetting(ValueError):
@@ -70,7 +71,14 @@ class Settings:
 
     @property
     def development_mailbox(self) -> bool:
+        """Whether mails are kept here instead of sent."""
         return not self.smtp_url
+
+    @property
+    def mailbox_page(self) -> bool:
+        """Whether anybody may read them: only on a machine that serves nobody but itself, since tickets lie in them."""
+        host = urlsplit(self.base_url).hostname or ""
+        return self.development_mailbox and host in ("127.0.0.1", "::1", "localhost")
 
     @property
     def base_url(self) -> str:

@@ -10,6 +10,8 @@ HOT_BODY_MAX_BYTES = 16 * 1024
 BODY_MAX_BYTES = 4 * 1024 * 1024
 # Header names and cookies beyond this are an attack, not a browser.
 IDEMPOTENCY_KEY_MAX_LENGTH = 128
+# Open connections of one web process: a burst of 10,000 fans fits, and beyond it the answer is 503 at once.
+HTTP_CONNECTIONS_MAX = 20_000
 # E-mail addresses end at 254 characters (RFC 5321, 4.5.3.1.3).
 EMAIL_MAX_LENGTH = 254
 # A search longer than this finds nothing anyway.
@@ -23,6 +25,54 @@ PAGE_ROWS_DEFAULT = 24
 CHART_SEATS_MAX = 400_000
 # What laying down 100,000 seats may take (design.md section 9 asks for 5 s).
 LAY_DOWN_TIMEOUT_S = 60.0
+# A chart is uploaded by an organiser and decoded by every browser, so each of its sizes has an end.
+# A festival with every box its own section needs some hundreds.
+CHART_SECTIONS_MAX = 2_000
+# Ten seats a row at the largest chart.
+CHART_ROWS_MAX = 40_000
+# A zone must fit a byte of `Layout`, and nobody can read more prices than this.
+CHART_ZONES_MAX = 64
+CHART_SHAPES_MAX = 200
+CHART_OUTLINE_POINTS_MAX = 400
+# Printed on a ticket, in one line.
+CHART_NAME_CHARS_MAX = 80
+# Two kilometres; larger figures are a mistaken unit.
+CHART_EXTENT_CM_MAX = 200_000
+# Nobody sits closer; nearer figures are a mistaken unit or seats in one place.
+CHART_SPACING_CM_MIN = 20
+# A chart of 100,000 seats takes about 150 KB.
+CHART_BYTES_MAX = 4_000_000
+# A title is a line on a phone and on a ticket; a summary is what a list shows under it; a description is a long page.
+NAME_MAX_LENGTH = 120
+TITLE_MAX_LENGTH = 160
+SUMMARY_MAX_LENGTH = 300
+DESCRIPTION_MAX_LENGTH = 20_000
+SLUG_MAX_LENGTH = 80
+# As many as a chart may have zones; past that nobody can tell their colours apart anyway.
+TIERS_MAX = 64
+# A million euros a seat is a slipped comma.
+PRICE_MINOR_MAX = 100_000_000
+# The longest festivals last a month. The table has the same bound: it keeps history out of the scan for what is coming.
+EVENT_LENGTH_MAX_DAYS = 31
+# A company outing buys a few hundred seats; more than this in one account is a reseller.
+SEATS_PER_PERSON_MAX = 1_000
+# Readers who wait for one round trip. Beyond it the answer is 503 at once, never a timeout.
+READ_QUEUE_MAX = 10_000
+READ_BATCH_MAX = 512
+# Nobody types more words to find a concert, and each of them is one more pattern for every row looked at.
+SEARCH_WORDS_MAX = 8
+# Seats left and the organiser's word are shown at most this late (design.md section 9 allows metadata an hour).
+EVENT_AGE_MAX_S = 1.0
+# While the database is away, a page is still served from what was known within that hour.
+EVENT_STALE_MAX_S = 3_600.0
+# A few kilobytes each: a busy day's events, and a crawler through all 50,000 pushes out only what it asked for.
+EVENTS_IN_MIND_MAX = 5_000
+# A body and its gzip: about 200 KB for a stadium.
+CHART_BODIES_IN_MIND_MAX = 128
+# New cities and genres show in the search form this late.
+FACETS_AGE_MAX_S = 30.0
+# Past some hundreds of cities a form needs a search box of its own.
+FACET_ROWS_MAX = 500
 
 # --- holds ----------------------------------------------------------------------------------------------------------
 # design.md section 9: 5 to 10 minutes, per event; a shorter one is used in tests and for last-minute sales.
@@ -94,6 +144,9 @@ REVOCATION_KEPT_S = SESSION_TTL_S
 # PostgreSQL connections per process: holds need few (they travel together); pages and payments share the rest.
 WRITE_CONNECTIONS_MAX = 12
 READ_CONNECTIONS_MAX = 6
+# Batches of holds have connections of their own: they never queue behind pages and payments. One batch is under way per
+# event and process, so these are as many events on sale at the same instant as commit together.
+BATCH_CONNECTIONS_MAX = 4
 # Waiting longer than this for a connection means the database is away or drowned: say so.
 CONNECTION_WAIT_S = 3.0
 # A statement of a hot path takes milliseconds. One that takes this long is holding locks others need.
@@ -112,8 +165,10 @@ IDEMPOTENCY_KEPT_S = 86_400
 # Hearing a fact is tried again this often, with growing pauses, before a person has to look.
 JOB_ATTEMPTS_MAX = 12
 JOB_WAIT_S = 2
-# Letters with pictures and PDFs are CPU work: more at once on two cores would only wait for each other.
+# Jobs mostly wait, for PostgreSQL or a mail server, so a few run at once...
 JOBS_AT_ONCE = 4
+# ...and share these threads for their pictures and PDFs. One interpreter does one such thing at a time anyway.
+CRUNCH_THREADS_MAX = 1
 # Facts are kept for followers that were away, and for looking back, this long.
 FACTS_KEPT_S = 7 * 86_400
 FACTS_BATCH_MAX = 500

@@ -21,20 +21,18 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from onsale.limits import CHART_SEATS_MAX
-
-# -- bounds, to be moved to onsale/limits.py -----------------------------------------------------------------
-# A chart is uploaded by an organiser and decoded by every browser, so each of its sizes has an end.
-CHART_SECTIONS_MAX = 2_000  # A festival with every box its own section needs some hundreds.
-CHART_ROWS_MAX = 40_000  # Ten seats a row at the largest chart.
-CHART_ZONES_MAX = 64  # A zone must fit a byte of `Layout`, and nobody can read more prices than this.
-CHART_SHAPES_MAX = 200
-CHART_OUTLINE_POINTS_MAX = 400
-CHART_NAME_CHARS_MAX = 80  # Printed on a ticket, in one line.
-CHART_EXTENT_CM_MAX = 200_000  # Two kilometres; larger figures are a mistaken unit.
-CHART_SPACING_CM_MIN = 20  # Nobody sits closer; nearer figures are a mistaken unit or seats in one place.
-CHART_BYTES_MAX = 4_000_000  # A chart of 100,000 seats takes about 150 KB.
-# ------------------------------------------------------------------------------------------------------------
+from onsale.limits import (
+    CHART_BYTES_MAX,
+    CHART_EXTENT_CM_MAX,
+    CHART_NAME_CHARS_MAX,
+    CHART_OUTLINE_POINTS_MAX,
+    CHART_ROWS_MAX,
+    CHART_SEATS_MAX,
+    CHART_SECTIONS_MAX,
+    CHART_SHAPES_MAX,
+    CHART_SPACING_CM_MIN,
+    CHART_ZONES_MAX,
+)
 
 WIRE_VERSION = 1
 ANGLE_UNIT_RAD = 1e-4

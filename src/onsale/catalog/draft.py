@@ -9,23 +9,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from onsale import limits
 from onsale.catalog.errors import InvalidEvent, InvalidOrganiser, InvalidVenue
+from onsale.limits import (
+    DESCRIPTION_MAX_LENGTH,
+    NAME_MAX_LENGTH,
+    PRICE_MINOR_MAX,
+    SEATS_PER_PERSON_MAX,
+    SLUG_MAX_LENGTH,
+    SUMMARY_MAX_LENGTH,
+    TIERS_MAX,
+    TITLE_MAX_LENGTH,
+)
 
-# -- bounds, to be moved to onsale/limits.py ---------------------------------------------------------------------------
-# A title is a line on a phone and on a ticket; a summary is what a list shows under it; a description is a long page.
-NAME_MAX_LENGTH = 120
-TITLE_MAX_LENGTH = 160
-SUMMARY_MAX_LENGTH = 300
-DESCRIPTION_MAX_LENGTH = 20_000
-SLUG_MAX_LENGTH = 80
-# As many as a chart may have zones; past that nobody can tell their colours apart anyway.
-TIERS_MAX = 64
-# A million euros a seat is a slipped comma.
-PRICE_MINOR_MAX = 100_000_000
-# The longest festivals last a month. The table has the same bound: it keeps history out of the scan for what is coming.
-EVENT_LENGTH_MAX = timedelta(days=31)
-# A company outing buys a few hundred seats; more than this in one account is a reseller.
-SEATS_PER_PERSON_MAX = 1_000
-# ----------------------------------------------------------------------------------------------------------------------
+EVENT_LENGTH_MAX = timedelta(days=limits.EVENT_LENGTH_MAX_DAYS)
 
 _JOINERS = "\u200c\u200d"
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
@@ -159,7 +154,11 @@ def _check_times(event: NewEvent) -> None:
     doors_at = event.doors_at or event.starts_at
     _need(doors_at <= event.starts_at, "doors_at", "The doors open before the event starts")
     _need(event.starts_at < event.ends_at, "ends_at", "The event ends after it starts")
-    _need(event.ends_at - event.starts_at <= EVENT_LENGTH_MAX, "ends_at", "An event lasts at most 31 days")
+    _need(
+        event.ends_at - event.starts_at <= EVENT_LENGTH_MAX,
+        "ends_at",
+        "An event lasts at most a month",
+    )
     _need(event.opens_at < event.closes_at, "closes_at", "The sale closes after it opens")
     _need(event.closes_at <= event.ends_at, "closes_at", "The sale closes when the event ends, or before")
 

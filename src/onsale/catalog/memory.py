@@ -9,12 +9,7 @@ from typing import Generic, TypeVar
 from onsale.kit import clock, telemetry
 from onsale.kit.coalesce import Coalescer
 from onsale.kit.problems import Unavailable
-
-# -- bounds, to be moved to onsale/limits.py ---------------------------------------------------------------------------
-# Readers who wait for one round trip. Beyond it the answer is 503 at once, never a timeout.
-READ_QUEUE_MAX = 10_000
-READ_BATCH_MAX = 512
-# ----------------------------------------------------------------------------------------------------------------------
+from onsale.limits import READ_BATCH_MAX, READ_QUEUE_MAX
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")

@@ -10,12 +10,7 @@ from typing import NamedTuple
 
 from onsale.catalog.errors import EventNotFound, InvalidCursor
 from onsale.kit.ids import GROUPS_PER_EVENT
-from onsale.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, SEARCH_MAX_LENGTH
-
-# -- bounds, to be moved to onsale/limits.py ---------------------------------------------------------------------------
-# Nobody types more words to find a concert, and each of them is one more pattern for every row looked at.
-SEARCH_WORDS_MAX = 8
-# ----------------------------------------------------------------------------------------------------------------------
+from onsale.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, SEARCH_MAX_LENGTH, SEARCH_WORDS_MAX
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR = struct.Struct(">qq")

@@ -15,6 +15,8 @@ from onsale.kit import clock, idempotency
 from onsale.kit.problems import CONTENT_TYPE, KeyReused, Problem, TooLarge
 
 RequireRole = Callable[[Request, str], Awaitable[uuid.UUID]]
+# Passes on the organiser's word; from above, because it also stops the taking of seats.
+Say = Callable[[int, model.EventStatus | None], Awaitable[None]]
 """The person of a request that has the role; raises the problem that says what is missing."""
 
 # Many may ask about an event at once, and caches between us share the answer among them.
@@ -39,9 +41,9 @@ _ANY_JSON = {"application/json": {"schema": {"type": "object"}}}
 _CHART_OUT: dict[int | str, dict[str, Any]] = {200: {"description": "For ever the same", "content": _ANY_JSON}}
 
 
-def router(catalog: Catalog, require_role: RequireRole) -> APIRouter:
+def router(catalog: Catalog, require_role: RequireRole, say: Say) -> APIRouter:
     """The endpoints, to be mounted at the root."""
-    routes, made = _Routes(catalog, require_role), APIRouter(prefix="/api/v1", tags=["events"])
+    routes, made = _Routes(catalog, require_role, say), APIRouter(prefix="/api/v1", tags=["events"])
     add, event = made.add_api_route, "/events/{event}"
     page: dict[str, Any] = {"response_model": schemas.EventPage}
     full: dict[str, Any] = {"response_model": schemas.EventFull}
@@ -80,9 +82,10 @@ def router(catalog: Catalog, require_role: RequireRole) -> APIRouter:
 
 
 class _Routes:
-    def __init__(self, catalog: Catalog, require_role: RequireRole) -> None:
+    def __init__(self, catalog: Catalog, require_role: RequireRole, say: Say) -> None:
         self._catalog = catalog
         self._require_role = require_role
+        self._say = say
 
     async def list_events(self, asked: Annotated[schemas.EventQuery, Query()]) -> Response:
         now = clock.utcnow()
@@ -141,7 +144,7 @@ class _Routes:
         found = await self._catalog.event(_number(event, errors.EventNotFound))
         if not await self._catalog.is_member(found.organiser.organiser_id, person):
             raise errors.NotYours
-        await self._catalog.say(found.event_id, model.EventStatus(body.said) if body.said else None)
+        await self._say(found.event_id, model.EventStatus(body.said) if body.said else None)
         return await self._answer(found.event_id, 200, {})
 
     async def _answer(self, event_id: int, status: int, headers: dict[str, str]) -> Response:

@@ -21,21 +21,14 @@ from onsale.catalog.errors import (
 from onsale.catalog.memory import Memory
 from onsale.catalog.model import Cursor, Event, EventStatus, Facets, Listing
 from onsale.kit import clock, db, idempotency
-
-# -- bounds, to be moved to onsale/limits.py ---------------------------------------------------------------------------
-# Seats left and the organiser's word are shown at most this late (design.md section 9 allows metadata an hour).
-EVENT_AGE_MAX_S = 1.0
-# While the database is away, a page is still served from what was known within that hour.
-EVENT_STALE_MAX_S = 3_600.0
-# A few kilobytes each: a busy day's events, and a crawler through all 50,000 pushes out only what it asked for.
-EVENTS_IN_MIND_MAX = 5_000
-# About 10 bytes a seat and the rows: 128 stadiums are 150 MB, the usual mix of houses a tenth of it.
-LAYOUTS_IN_MIND_MAX = 128
-# A body and its gzip: about 200 KB for a stadium.
-CHART_BODIES_IN_MIND_MAX = 128
-# New cities and genres show in the search form this late.
-FACETS_AGE_MAX_S = 30.0
-# ----------------------------------------------------------------------------------------------------------------------
+from onsale.limits import (
+    CHART_BODIES_IN_MIND_MAX,
+    EVENT_AGE_MAX_S,
+    EVENT_STALE_MAX_S,
+    EVENTS_IN_MIND_MAX,
+    FACETS_AGE_MAX_S,
+    LAYOUTS_IN_MIND_MAX,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,7 @@ from onsale.catalog.draft import EVENT_LENGTH_MAX, NewEvent, NewVenue
 from onsale.catalog.errors import OrganiserNotFound
 from onsale.catalog.model import Event, EventStatus, Facets, Genre, Listing, Organiser, Tier, Venue
 from onsale.kit import db
-
-# -- bounds, to be moved to onsale/limits.py ---------------------------------------------------------------------------
-# Past some hundreds of cities a form needs a search box of its own.
-FACET_ROWS_MAX = 500
-# ----------------------------------------------------------------------------------------------------------------------
+from onsale.limits import FACET_ROWS_MAX
 
 SQL = db.load(__package__)
 

@@ -3,10 +3,15 @@
 from onsale.checkout.facts import PaymentCaptured
 from onsale.checkout.model import PREFIX
 from onsale.checkout.orders import Orders
-from onsale.kit import ids
+from onsale.kit import ids, telemetry
+from onsale.kit.crunch import crunch
 from onsale.kit.ids import ShardId
-from onsale.kit.mail import Mailer
+from onsale.kit.mail import Mailer, MailRefused
 from onsale.tickets import Charge, OrderLetter, Tickets, order_message
+
+letters_refused = telemetry.counter(
+    "onsale_letters_refused_total", "Letters with tickets that a mail server refused for good."
+)
 
 
 class Delivery:
@@ -39,4 +44,9 @@ class Delivery:
             currency=order.currency,
             url=f"{self._base_url}/orders/{public_id}?secret={secret}",
         )
-        await self._mailer.send(order_message(letter))
+        try:
+            await self._mailer.send(await crunch(order_message, letter))
+        except MailRefused as error:
+            # No try will help: the address does not exist. The tickets wait on the order's page.
+            letters_refused.inc()
+            telemetry.log.warning("letter_refused", order=public_id, error=str(error))

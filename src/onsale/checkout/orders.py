@@ -86,21 +86,36 @@ class Orders:
             order_id = await self._repeated(tx, shard_id, person, key_hash)
             if order_id is None:
                 views = [await self._inventory.look(tx, shard, hold_id, person) for shard, hold_id in wanted]
-                if not all(view.whole for view in views):
-                    raise HoldLost
-                order_id = await self._write(tx, person, wanted, views, contact, key_hash)
+                if all(view.whole for view in views):
+                    order_id = await self._write(tx, person, wanted, views, contact, key_hash)
+                else:
+                    order_id = await self._bought(tx, shard_id, wanted)
         return await self.read(shard_id, order_id, person=person)
 
     async def _repeated(self, tx: db.Tx, shard_id: ShardId, person: PersonKey, key_hash: bytes | None) -> int | None:
         """The order an earlier request with this key made. Raises KeyReused for another body."""
         if key_hash is None:
             return None
+        await store.lock_key(tx, shard_id, person, key_hash[:16])
         found = await store.order_of_key(tx, shard_id, person, key_hash[:16])
         if found is None:
             return None
         if not tokens.same(found[1], key_hash):
             raise KeyReused
         return found[0]
+
+    async def _bought(self, tx: db.Tx, shard_id: ShardId, holds: list[tuple[ShardId, int]]) -> int:
+        """The order that bought these seats: a second tab must not hear that they are lost. Raises HoldLost."""
+        order = await self._order_of(tx, shard_id, holds)
+        if order is None or order.state not in (OrderState.PAID, OrderState.CONFIRMED):
+            raise HoldLost
+        return order.order_id
+
+    async def _order_of(self, tx: db.Tx, shard_id: ShardId, holds: list[tuple[ShardId, int]]) -> Order | None:
+        """The active order that has exactly these holds."""
+        order_id = await store.order_of_hold(tx, shard_id, holds[0])
+        order = await store.read_order(tx, shard_id, order_id) if order_id is not None else None
+        return order if order is not None and list(order.holds) == holds else None
 
     async def _write(
         self,
@@ -140,9 +155,8 @@ class Orders:
         self, tx: db.Tx, shard_id: ShardId, holds: list[tuple[ShardId, int]], claimed: int, contact: Contact
     ) -> int:
         """The order that has exactly these holds; a refresh or a second tab ends here."""
-        order_id = await store.order_of_hold(tx, shard_id, holds[0])
-        order = await store.read_order(tx, shard_id, order_id) if order_id is not None and claimed == 0 else None
-        if order is None or list(order.holds) != holds:
+        order = await self._order_of(tx, shard_id, holds) if claimed == 0 else None
+        if order is None:
             raise HoldInOrder
         await store.write_contact(tx, shard_id, order.order_id, contact.email, contact.phone)
         return order.order_id
@@ -156,6 +170,15 @@ class Orders:
             if order is None or not self._may_see(order, person, secret):
                 raise OrderNotFound
             return await self.view(tx, order)
+
+    async def check_owner(
+        self, shard_id: ShardId, order_id: int, *, person: PersonKey | None, secret: str | None
+    ) -> None:
+        """Raises OrderNotFound for everybody but the order's owner and who has its secret."""
+        async with self._database.transaction(shard_id) as tx:
+            order = await store.read_order(tx, shard_id, order_id)
+        if order is None or not self._may_see(order, person, secret):
+            raise OrderNotFound
 
     def _may_see(self, order: Order, person: PersonKey | None, secret: str | None) -> bool:
         if secret is not None and tokens.same(secret.encode(), self.secret(order.shard_id, order.order_id).encode()):

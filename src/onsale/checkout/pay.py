@@ -1,8 +1,8 @@
 """Paying: charged once, or not at all.
 
 A payment is a row before the gateway is called, and moves only by what the gateway says, one conditional step at a
-time: authorise -> (one transaction: seats sold, tickets issued, order paid) -> capture. `drive` takes the steps, for the
-request that started the payment and for the reconciler alike; either may die at any point, the other goes on.
+time: authorise -> (one transaction: seats sold, tickets issued, order paid) -> capture. `drive` takes the steps, for
+the request that started the payment and for the reconciler alike; either may die at any point, the other goes on.
 No transaction is open and no lock held while the gateway is asked.
 """
 

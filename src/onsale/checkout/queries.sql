@@ -15,6 +15,11 @@ RETURNING true;
 SELECT order_id FROM order_hold
 WHERE shard_id = %(shard_id)s AND hold_shard_id = %(hold_shard_id)s AND hold_id = %(hold_id)s AND active;
 
+-- name: lock_key
+-- Of two requests with one Idempotency-Key the second waits, and then finds what the first made; the unique index alone
+-- would let through two whose bodies differ. A statement of its own: the look that follows must see the first's commit.
+SELECT pg_advisory_xact_lock(hashtextextended(encode(%(key_half)s::bytea, 'hex') || %(person)s::uuid, %(shard_id)s));
+
 -- name: order_of_key
 -- What an earlier request with the same Idempotency-Key made; the first half of the hash is the key's.
 SELECT order_id, key_hash FROM orders

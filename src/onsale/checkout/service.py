@@ -38,7 +38,7 @@ class Checkout:
     ) -> OrderView:
         """Pay an order of yours. Raises OrderNotFound, HoldLost, UnknownMethod, TooManyAttempts."""
         shard_id, order_id = parse_order(public_id)
-        await self.orders.read(shard_id, order_id, person=person, secret=secret)
+        await self.orders.check_owner(shard_id, order_id, person=person, secret=secret)
         await self.payments.pay(shard_id, order_id, method)
         return await self.orders.read(shard_id, order_id, person=person, secret=secret)
 

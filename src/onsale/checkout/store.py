@@ -27,6 +27,11 @@ async def order_of_hold(tx: db.Tx, shard_id: ShardId, hold: tuple[ShardId, int])
     return row[0] if row else None
 
 
+async def lock_key(tx: db.Tx, shard_id: ShardId, person: PersonKey, key_half: bytes) -> None:
+    """Wait for other requests of that person with that key; the lock ends with the transaction."""
+    await tx.execute(SQL.lock_key, {"shard_id": shard_id, "person": person, "key_half": key_half})
+
+
 async def order_of_key(tx: db.Tx, shard_id: ShardId, person: PersonKey, key_half: bytes) -> tuple[int, bytes] | None:
     """The order an earlier request with this key made, and the whole hash of key and body."""
     named = {"shard_id": shard_id, "person": person, "key_half": key_half}
@@ -74,9 +79,7 @@ async def read_order(tx: db.Tx, shard_id: ShardId, order_id: int, *, lock: bool 
         return None
     holds = tuple((ShardId(hold_shard), hold_id) for hold_shard, hold_id in zip(row[11], row[12], strict=True))
     shard, order, person, state, email, phone, currency, face, fee, total, created_at = row[:11]
-    return Order(
-        shard, order, person, OrderState(state), email, phone, currency, face, fee, total, created_at, holds
-    )
+    return Order(shard, order, person, OrderState(state), email, phone, currency, face, fee, total, created_at, holds)
 
 
 async def read_items(tx: db.Tx, shard_id: ShardId, order_id: int) -> list[Item]:

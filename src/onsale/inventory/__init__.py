@@ -3,7 +3,7 @@
 Invariants
     A seat has at most one owner: one row, one hold or one order in it.        (schema: seat_one_owner)
     A hold is all or nothing, and a hold past its deadline is free to take, swept or not.   (model: decide_holds)
-    A hold that ran out may still be completed while every seat of it still carries it.     (model: decide_confirmations)
+    A hold that ran out may still be completed while each seat of it still carries it.   (model: decide_confirmations)
     Every verb locks buyers, then seats in key order, then holds.              (queries: lock_*)
     `change_no` of a seat rises with every change; their sum is the version of the seat map.
 

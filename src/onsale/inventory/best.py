@@ -1,4 +1,4 @@
-"""The best seats together: pure. Side by side in one row, near the focus, leaving no single seat behind where avoidable.
+"""The best seats together: pure. Side by side in one row, near the focus, leaving no single seat where avoidable.
 
 Rows are looked at best first (price zone, then distance); among the first few that have room, each possible place is
 scored by the mean distance of its seats in centimetres plus a price for every single seat it would leave alone.

@@ -67,8 +67,8 @@ def _hold(row: Sequence[Any]) -> Hold:
 async def write(tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:
     """Write what was decided, tables in the order they were locked.
 
-    On a pipelined `tx` all of it is one round trip. Each statement returns a row per row it wrote, and as many must come
-    back as were meant: a write that misses a locked row is a bug, and must not commit.
+    On a pipelined `tx` all of it is one round trip. Each statement returns a row per row it wrote, and as many must
+    come back as were meant: a write that misses a locked row is a bug, and must not commit.
     """
     statements = [
         (SQL.write_buyers, len(writes.buyers), _buyer_arrays(list(writes.buyers.values()))),

@@ -71,21 +71,24 @@ def parse(text: str) -> dict[str, str]:
 
 
 class Database:
-    """Write and read pools by shard. Today every shard is in the same database; only this class knows."""
+    """Write, batch and read pools by shard. Today every shard is in the same database; only this class knows."""
 
     def __init__(
         self, write_url: str, read_url: str = "", *, connections_max: int = limits.WRITE_CONNECTIONS_MAX
     ) -> None:
         self._write = _pool(write_url, "write", connections_max, read_only=False)
+        self._batch = _pool(write_url, "batch", limits.BATCH_CONNECTIONS_MAX, read_only=False)
         self._read = _pool(read_url or write_url, "read", limits.READ_CONNECTIONS_MAX, read_only=True)
 
     async def open(self) -> None:
         """Open the pools without waiting for PostgreSQL: a process must start, and say so, while it is away."""
         await self._write.open(wait=False)
+        await self._batch.open(wait=False)
         await self._read.open(wait=False)
 
     async def close(self) -> None:
         await self._write.close()
+        await self._batch.close()
         await self._read.close()
 
     @asynccontextmanager
@@ -100,12 +103,12 @@ class Database:
 
     @asynccontextmanager
     async def pipelined(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
-        """A transaction whose statements are sent without waiting for each other's answers.
+        """A transaction for a batch: its statements are sent without waiting for each other's answers.
 
         A round trip is paid where a result is fetched, not per statement; BEGIN travels with the first of them.
         """
         with _OurErrors():
-            async with self._write.connection() as connection, connection.pipeline(), connection.transaction():
+            async with self._batch.connection() as connection, connection.pipeline(), connection.transaction():
                 yield connection
 
     @asynccontextmanager

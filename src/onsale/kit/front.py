@@ -3,8 +3,9 @@
 Here is what every request and answer has in common: security headers, cross-site refusal, errors as problems, counts.
 """
 
-from urllib.parse import urlsplit
+import contextlib
 
+from onsale import limits
 from onsale.kit import asgi, clock, ids, problems, telemetry
 from onsale.kit.problems import Problem
 
@@ -51,8 +52,15 @@ class Front:
             await self._answer(endpoint, asgi.Request(scope, receive, path), send)
         elif allowed := self._hot.methods(scope["path"]):
             await asgi.send(asgi.problem(_not_allowed(allowed)), scope, send)
+        elif declared_length(scope) > limits.BODY_MAX_BYTES:
+            await asgi.send(asgi.problem(problems.TooLarge()), scope, send)
         else:
-            await self._rest(scope, receive, send)
+            await self._pass_on(scope, receive, send)
+
+    async def _pass_on(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        # The framework answers and logs what was raised, and then raises it once more.
+        with contextlib.suppress(Exception):
+            await self._rest(scope, _bounded(receive), send)
 
     async def _answer(self, endpoint: asgi.Endpoint, request: asgi.Request, send: asgi.Send) -> None:
         route = getattr(endpoint, "__name__", "hot")
@@ -88,10 +96,32 @@ def is_cross_site(scope: asgi.Scope) -> bool:
         return False
     if (site := headers.get(b"sec-fetch-site")) is not None:
         return site not in (b"same-origin", b"none")
-    origin = headers.get(b"origin")
-    return origin is not None and urlsplit(origin.decode("latin-1")).netloc != headers.get(b"host", b"").decode(
-        "latin-1"
-    )
+    origin, host = headers.get(b"origin"), headers.get(b"host")
+    # Compared as text: whatever stands in Origin can be compared, but not everything can be parsed.
+    return origin is not None and (not host or origin.partition(b"://")[2] != host)
+
+
+def declared_length(scope: asgi.Scope) -> int:
+    """The body's length as the request declares it, in bytes; 0 when it does not, or not as a number."""
+    for key, value in scope["headers"]:
+        if key == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0
+
+
+def _bounded(receive: asgi.Receive) -> asgi.Receive:
+    """The same body, until it is longer than any may be: then the rest of it is not read."""
+    read_bytes = 0
+
+    async def receiving() -> asgi.Scope:
+        nonlocal read_bytes
+        message = await receive()
+        read_bytes += len(message.get("body", b""))
+        if read_bytes > limits.BODY_MAX_BYTES:
+            raise problems.TooLarge
+        return message
+
+    return receiving
 
 
 _ORIGIN_HEADERS = frozenset((b"authorization", b"sec-fetch-site", b"origin", b"host"))

@@ -26,14 +26,19 @@ class RedisAway(Unavailable):
 
 
 def connect(url: str) -> Client:
-    """A client that connects when first used, and again after every fault."""
-    return redis.asyncio.Redis.from_url(
+    """A client that connects when first used, and again after every fault.
+
+    Whoever finds all connections in use waits for one: a crowd must not look like a Redis that is away.
+    """
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
         max_connections=limits.REDIS_CONNECTIONS_MAX,
+        timeout=limits.REDIS_TIMEOUT_S,
         socket_timeout=limits.REDIS_TIMEOUT_S,
         socket_connect_timeout=limits.REDIS_TIMEOUT_S,
         retry=Retry(NoBackoff(), 1),
     )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 async def ready(client: Client) -> bool:

@@ -41,8 +41,10 @@ class Machine:
         """The processes of this machine, in the order in which they start."""
         env = environment(self.settings)
         web, found = self.web.fileno(), [self._command("worker", ["work"], env)]
-        for number in range(self.settings.web_processes):
-            found.append(self._command(f"web {number + 1}", ["serve", "--fd", str(web)], env, web))
+        found += [
+            self._command(f"web {number + 1}", ["serve", "--fd", str(web)], env, web)
+            for number in range(self.settings.web_processes)
+        ]
         if self.gateway is not None:
             fd = self.gateway.fileno()
             found.insert(0, self._command("gateway", ["gateway", "--fd", str(fd)], env, fd))
@@ -102,7 +104,7 @@ def with_addresses(settings: Settings) -> Settings:
 
 
 def with_secret(settings: Settings) -> Settings:
-    """The same with the installation's secret: the one that is set, or the one in the data folder, made at first use."""
+    """The same with the installation's secret: the one set, or the one in the data folder, made at first use."""
     if settings.secret_key:
         return settings
     path = settings.data_dir / "secret.key"

@@ -17,8 +17,10 @@ class SeedReport:
     seats: int
 
 
-async def seed(catalog: Catalog, sales: SaleControl, season: Season, progress: Progress) -> SeedReport:
-    """Create the season and put every event that nobody called off on sale."""
+async def seed(
+    catalog: Catalog, sales: SaleControl, season: Season, progress: Progress, on_sale_max: int | None = None
+) -> SeedReport:
+    """Create the season and put its events on sale: all of them, or as many as `on_sale_max` says, in their order."""
     organisers = {name: await _organiser(catalog, name) for name in season.organisers}
     charts: list[tuple[int, str, tuple[str, ...]]] = []
     for done, planned in enumerate(season.venues):
@@ -31,7 +33,8 @@ async def seed(catalog: Catalog, sales: SaleControl, season: Season, progress: P
     seats = 0
     for done, (event_id, planned_event) in enumerate(zip(event_ids, season.events, strict=True)):
         progress("events", done, len(event_ids))
-        seats += await sales.put_on_sale(event_id)
+        if on_sale_max is None or done < on_sale_max:
+            seats += await sales.put_on_sale(event_id)
         if planned_event.said is not None:
             await sales.say(event_id, planned_event.said)
     progress("events", len(event_ids), len(event_ids))

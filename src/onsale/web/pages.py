@@ -21,7 +21,7 @@ from onsale.web.rendering import Pages
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What the pages show. `mailbox` is None where real mail is sent: then there is no such page."""
+    """What the pages show. `mailbox` is None where it may not be read: then there is no such page."""
 
     catalog: Catalog
     checkout: Checkout

@@ -20,7 +20,7 @@ from onsale.accounts import (
     normal_email,
 )
 from onsale.accounts.errors import MailAway, TooManyCodes, WrongCode
-from onsale.kit import asgi, db, ids, tasks, tokens
+from onsale.kit import asgi, clock, db, ids, tasks, tokens
 from onsale.kit.mail import MailRefused, MailUnavailable, MemoryMailer
 from onsale.kit.quota import Quota
 
@@ -43,7 +43,7 @@ class FlakyMailer(MemoryMailer):
         await super().send(message)
 
     def code(self):
-        return re.search(r"\d{6}", self.messages[-1].subject).group()
+        return self.messages[-1].subject.split()[0]
 
 
 @pytest.fixture
@@ -193,10 +193,10 @@ async def test_what_is_said_is_the_same_whether_the_address_has_an_account_or_no
     for email in ("ann@example.org", "new@example.org"):
         assert await accounts.send_code(email, HOME) is None
         sent = mailer.messages[-1]
-        said.append(tuple(re.sub(r"\d{6}", "#", text) for text in (sent.subject, sent.text, sent.html)))
+        letter = [re.sub(r"\d{6}", "#", text) for text in (sent.subject, sent.text, sent.html)]
         with pytest.raises(WrongCode) as caught:
             await accounts.sign_in(email, wrong(mailer.code()), None)
-        said[-1] += (caught.value.body(),)
+        said.append((letter, caught.value.body()))
     assert said[0] == said[1]
 
 
@@ -205,7 +205,7 @@ async def test_one_address_gets_a_bounded_number_of_codes(accounts, mailer):
         await accounts.send_code("ann@example.org", HOME)
     with pytest.raises(TooManyCodes) as caught:
         await accounts.send_code("Ann@Example.org", "198.51.100.1")
-    assert 0 < caught.value.retry_after_s <= limits.SIGN_IN_CODES_WINDOW_S
+    assert 0 < (caught.value.retry_after_s or 0) <= limits.SIGN_IN_CODES_WINDOW_S
     assert len(mailer.messages) == limits.SIGN_IN_CODES_PER_EMAIL
     await accounts.send_code("bob@example.org", HOME)
 
@@ -341,7 +341,7 @@ async def test_every_process_hears_of_an_ended_session_in_time(accounts, databas
     try:
         async with asyncio.timeout(limits.REVOCATION_LAG_S):
             while other.optional_shopper(bearer(token)):
-                await asyncio.sleep(0.05)
+                await clock.sleep(0.05)
     finally:
         await tasks.cancel(watching)
 
@@ -464,12 +464,19 @@ async def test_a_session_that_claims_a_role_proves_nothing(accounts):
 
 async def test_both_kinds_of_request_can_be_asked_about(accounts):
     token, guest = accounts.guest_session()
-    request = asgi.Request(bearer(token), None, {})
+    request = hot_request(bearer(token))
     assert await accounts.shopper(request) == guest
     with pytest.raises(Forbidden):
         await accounts.require_role(request, "operator")
     with pytest.raises(SessionRequired):
-        await accounts.require_role(asgi.Request({"headers": []}, None, {}), "operator")
+        await accounts.require_role(hot_request({"headers": []}), "operator")
+
+
+def hot_request(scope):
+    async def receive():
+        raise AssertionError("who asks stands in the headers")
+
+    return asgi.Request(scope, receive, {})
 
 
 # --- the schema
@@ -480,7 +487,9 @@ async def test_every_address_that_passes_is_lower_case_to_the_database_too(datab
     passing = {spelled for letter in range(sys.maxunicode + 1) if (spelled := passed(f"{chr(letter)}@example.org"))}
     assert len(passing) > 100_000
     async with database.transaction() as tx:
-        cursor = await tx.execute("SELECT email FROM unnest(%s::text[]) AS email WHERE email <> lower(email)", [list(passing)])
+        cursor = await tx.execute(
+            "SELECT email FROM unnest(%s::text[]) AS email WHERE email <> lower(email)", [list(passing)]
+        )
         assert await cursor.fetchall() == []
 
 

@@ -35,7 +35,7 @@ class Shop:
     accounts: Accounts
 
     def code(self):
-        return re.search(r"\d{6}", self.mailer.messages[-1].subject).group()
+        return self.mailer.messages[-1].subject.split()[0]
 
     async def sign_in(self, email="ann@example.org"):
         assert (await self.client.post(CODE, json={"email": email})).status_code == 202
@@ -161,7 +161,7 @@ async def test_signing_out_ends_the_session_and_the_cookie_and_can_be_repeated(o
         {"email": "ann@example.org", "code": "123456"},
         {"email": "ann@example.org", "code": ""},
         {"email": "ann@example.org", "code": "1" * 13},
-        {"email": "ann@example.org", "code": "１２３４５６"},
+        {"email": "ann@example.org", "code": "\N{FULLWIDTH DIGIT ONE}" * 6},
         {"email": "ann", "code": "123456"},
         {"email": "a" * 300 + "@example.org", "code": "123456"},
         {"email": 5, "code": "123456"},

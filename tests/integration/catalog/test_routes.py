@@ -84,7 +84,7 @@ async def shop(database: db.Database) -> AsyncIterator[Shop]:
     venue_id = await catalog.create_venue(venue)
     chart_hash = await catalog.add_chart(venue_id, CHART)
     app = FastAPI()
-    app.include_router(router(catalog, require_role))
+    app.include_router(router(catalog, require_role, catalog.say))
     app.add_exception_handler(problems.Problem, _refused)
     transport = httpx.ASGITransport(app)
     people = [{"test-roles": "organiser", "test-person": str(person)} for person in (ann, bob)]

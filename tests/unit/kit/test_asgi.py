@@ -1,5 +1,6 @@
 """The small ASGI layer of the hot endpoints, against what the network can bring."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from onsale import limits
 from onsale.kit import asgi
-from onsale.kit.problems import InternalError, Invalid, Malformed, Problem, TooLarge, WrongType
+from onsale.kit.problems import Invalid, Malformed, Problem, TooLarge, WrongType
 
 pytestmark = pytest.mark.anyio
 
@@ -79,13 +80,13 @@ async def test_a_body_that_is_none_of_ours_is_a_refusal_and_no_fault(body, probl
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused(body):
-    try:
+    with suppress(Malformed, Invalid):
         asgi.decode(body, Wish)
-    except Problem as refused:
-        assert not isinstance(refused, InternalError)
 
 
-@pytest.mark.parametrize("content_type", [b"", b"text/plain", b"application/x-www-form-urlencoded", b"application/jsonp"])
+@pytest.mark.parametrize(
+    "content_type", [b"", b"text/plain", b"application/x-www-form-urlencoded", b"application/jsonp"]
+)
 async def test_a_form_of_another_site_is_refused_by_its_type(content_type):
     """Browsers send these across sites without asking; JSON they do not."""
     with pytest.raises(WrongType):

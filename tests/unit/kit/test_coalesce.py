@@ -10,10 +10,14 @@ from onsale.kit.problems import InternalError, Overloaded, Problem
 pytestmark = pytest.mark.anyio
 
 
+def tenfold(asks):
+    return [ask * 10 for ask in asks]
+
+
 class Trips:
     """A round trip that a test opens and closes by hand; `batches` are those that have started."""
 
-    def __init__(self, answer=lambda asks: [ask * 10 for ask in asks]):
+    def __init__(self, answer=tenfold):
         self.batches = []
         self.answer = answer
         self.open = asyncio.Event()
@@ -48,7 +52,7 @@ async def settled(tasks):
 
 async def blocked(**how):
     """A coalescer whose first trip (ask 0) is under way and will not end before `trips.open`."""
-    trips = Trips(how.pop("answer", lambda asks: [ask * 10 for ask in asks]))
+    trips = Trips(how.pop("answer", tenfold))
     trips.open.clear()
     batch = coalescer(trips, **how)
     first = await asking(batch, 0)
@@ -222,12 +226,16 @@ async def test_answering_fewer_than_asked_is_a_bug_and_everybody_hears_of_it():
 
 @pytest.mark.parametrize("choose", [lambda asks: [], lambda asks: 1 / 0])
 async def test_a_bug_in_choosing_leaves_nobody_waiting_and_nothing_stuck(choose):
-    faults = [choose, disjoint]
-    batch = coalescer(Trips(), choose=lambda asks: faults[0](asks))
+    ways = [choose, disjoint]
+
+    def chosen(asks):
+        return ways[0](asks)
+
+    batch = coalescer(Trips(), choose=chosen)
     tasks = await asking(batch, 11, 12)
     for error in await settled(tasks):
         assert isinstance(error, AssertionError | ZeroDivisionError)
-    faults.pop(0)
+    ways.pop(0)
     assert await batch.ask(11) == 110
     assert batch.idle
 

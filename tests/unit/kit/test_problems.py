@@ -36,7 +36,9 @@ def test_an_answer_that_says_no_is_never_cached():
     assert not {"retry-after", "www-authenticate"} & dict(problems.headers(Taken())).keys()
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.0, "1"), (0.2, "1"), (1.0, "1"), (1.2, "2"), (59.5, "60"), (60.0, "60")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.0, "1"), (0.2, "1"), (1.0, "1"), (1.2, "2"), (59.5, "60"), (60.0, "60")]
+)
 def test_nobody_is_told_to_come_back_too_early(seconds, said):
     assert dict(problems.headers(Taken(retry_after_s=seconds)))["retry-after"] == said
 
