@@ -4,7 +4,6 @@ Nobody imports this module but the command line and the tests; everything else i
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -218,11 +217,15 @@ def run_worker(settings: Settings, *, until_empty: bool = False) -> None:
     """A worker process: until SIGTERM or SIGINT, or until no job is left."""
 
     async def until_told() -> None:
-        working = tasks.spawn(work(build(settings), until_empty=until_empty), name="worker")
-        loop = asyncio.get_running_loop()
+        told = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, working.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
+        working = tasks.spawn(work(build(settings), until_empty=until_empty), name="worker")
+        waiting = tasks.spawn(told.wait(), name="wait for a signal")
+        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+        ended_by_itself = working.done()
+        await tasks.cancel(working, waiting)
+        if ended_by_itself:
+            working.result()
 
     uvloop.run(until_told())

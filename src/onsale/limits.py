@@ -103,6 +103,8 @@ EXPIRY_EVERY_S = 1.0
 EXPIRY_BATCH_MAX = 500
 # Seats left are told to the catalogue this often while they change (at most once a second, as design.md asks).
 COUNT_SEATS_EVERY_S = 1.0
+# A worker that starts counts again what changed in the time it may have been away.
+COUNT_SEATS_AGAIN_S = 3_600.0
 # What has outlived its use is deleted this often; nothing waits for it.
 FORGET_EVERY_S = 300.0
 # Ended holds are kept this long for a client that asks what became of them, then deleted.

@@ -31,7 +31,7 @@ class CheckoutEndpoints:
         person = shopper.person if shopper else None
         secret = request.header(SECRET_HEADER)
         view = await self._checkout.pay(request.path["order"], wish.method, person=person, secret=secret)
-        if view.status == "lost":
+        if view.status in ("lost", "capture_failed"):
             raise HoldLost
         if view.status in ("pending", "expired") and view.last_decline is not None:
             raise declined(view)

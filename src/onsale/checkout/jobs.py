@@ -9,9 +9,7 @@ from onsale.kit.ids import ShardId
 from onsale.kit.mail import Mailer, MailRefused
 from onsale.tickets import Charge, OrderLetter, Tickets, order_message
 
-letters_refused = telemetry.counter(
-    "onsale_letters_refused_total", "Letters with tickets that a mail server refused for good."
-)
+letters_refused = telemetry.counter("onsale_letters_refused_total", "Letters with tickets refused for good.")
 
 
 class Delivery:
@@ -28,7 +26,8 @@ class Delivery:
         shard_id = ShardId(fact.shard_id)
         secret = self._orders.secret(shard_id, fact.order_id)
         view = await self._orders.read(shard_id, fact.order_id, secret=secret)
-        if not view.tickets:
+        tickets = [ticket for ticket in view.tickets if ticket.alive]
+        if not tickets:
             return  # Given back meanwhile: there is nothing to deliver.
         order = view.order
         public_id = ids.public(PREFIX, shard_id, fact.order_id)
@@ -38,7 +37,7 @@ class Delivery:
         letter = OrderLetter(
             to=order.email,
             order_id=public_id,
-            tickets=await self._tickets.views(view.tickets),
+            tickets=await self._tickets.views(tickets),
             charges=tuple(charges),
             total_minor=order.total_minor,
             currency=order.currency,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-from onsale.checkout.gateways import GatewayState
+from onsale.checkout.gateways import GatewayState, Outcome
 from onsale.kit.ids import PersonKey, ShardId
 
 PREFIX = "ord"
@@ -102,18 +102,26 @@ def after_authorising(told: GatewayState) -> PaymentState | None:
         case GatewayState.VOIDED:
             return PaymentState.VOIDED
         case GatewayState.REFUNDED:
-            return PaymentState.REFUNDED
+            return PaymentState.REFUNDING
         case GatewayState.NOT_FOUND | GatewayState.UNKNOWN:
             return None
 
 
 def after_capturing(told: GatewayState) -> PaymentState | None:
-    """Where an answer to "capture" leads. A reservation that is gone or refused for good kills the tickets."""
+    """Where an answer to "capture" leads; anything but captured, or ask again, kills the tickets.
+
+    A gateway that refuses may still keep the fan's money reserved, and one that gave some back may keep the rest: both
+    are undone there, too.
+    """
     match told:
         case GatewayState.CAPTURED:
             return PaymentState.CAPTURED
-        case GatewayState.DECLINED | GatewayState.REFUSED | GatewayState.VOIDED | GatewayState.REFUNDED:
+        case GatewayState.VOIDED:
             return PaymentState.CAPTURE_FAILED
+        case GatewayState.DECLINED | GatewayState.REFUSED:
+            return PaymentState.VOIDING
+        case GatewayState.REFUNDED:
+            return PaymentState.REFUNDING
         case GatewayState.AUTHORISED | GatewayState.NOT_FOUND | GatewayState.UNKNOWN:
             return None
 
@@ -123,14 +131,15 @@ def after_voiding(told: GatewayState) -> PaymentState | None:
     match told:
         case GatewayState.VOIDED | GatewayState.DECLINED:
             return PaymentState.VOIDED
-        case GatewayState.CAPTURED:
+        case GatewayState.CAPTURED | GatewayState.REFUNDED:
             return PaymentState.REFUNDING
-        case GatewayState.REFUNDED:
-            return PaymentState.REFUNDED
         case GatewayState.AUTHORISED | GatewayState.REFUSED | GatewayState.NOT_FOUND | GatewayState.UNKNOWN:
             return None
 
 
-def after_refunding(told: GatewayState) -> PaymentState | None:
-    """Where an answer to "refund" leads; only the gateway's own word ends it."""
-    return PaymentState.REFUNDED if told is GatewayState.REFUNDED else None
+def after_refunding(told: Outcome, amount_minor: int) -> PaymentState | None:
+    """Where an answer to "refund" leads: it is over when the gateway says that all of the money went back.
+
+    That may stand in a refusal ("already refunded"), when somebody was faster at the gateway's own pages.
+    """
+    return PaymentState.REFUNDED if told.refunded_minor >= amount_minor else None

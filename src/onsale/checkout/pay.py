@@ -6,13 +6,14 @@ the request that started the payment and for the reconciler alike; either may di
 No transaction is open and no lock held while the gateway is asked.
 """
 
+import asyncio
 from dataclasses import replace
 
 from onsale import limits
 from onsale.checkout import store
 from onsale.checkout.errors import HoldLost, OrderNotFound, TooManyAttempts, UnknownMethod
 from onsale.checkout.facts import CaptureFailed, OrderPaid, PaymentCaptured, PaymentFailed, PaymentStarted
-from onsale.checkout.gateways import Gateway, Intent, Outcome, idempotency_key
+from onsale.checkout.gateways import Gateway, GatewayState, Intent, NothingToPay, Outcome, idempotency_key
 from onsale.checkout.model import (
     PREFIX,
     UNDER_WAY,
@@ -55,6 +56,7 @@ class Payments:
         self._facts = facts
         self._gateway = gateway
         self._gateway_name = gateway_name
+        self._nothing_to_pay = NothingToPay()
 
     async def pay(self, shard_id: ShardId, order_id: int, method: str) -> None:
         """Start a payment and take it as far as the gateway lets us now; the order says where it stands.
@@ -84,7 +86,7 @@ class Payments:
                 order_id,
                 len(earlier) + 1,
                 PaymentState.AUTHORISING,
-                self._gateway_name,
+                self._gateway_name if order.total_minor else "none",
                 method,
                 order.currency,
                 order.total_minor,
@@ -127,20 +129,22 @@ class Payments:
             case PaymentState.CAPTURING:
                 return await self._capture(payment)
             case PaymentState.VOIDING:
-                outcome = await self._gateway.void(payment.gateway_ref or "", _key(payment, "void"))
+                outcome = await self._gateway_of(payment).void(payment.gateway_ref or "", _key(payment, "void"))
                 return await self._unwind(payment, after_voiding(outcome.state))
             case PaymentState.REFUNDING:
-                ref = payment.gateway_ref or ""
-                outcome = await self._gateway.refund(ref, payment.amount_minor, _key(payment, "refund"))
-                return await self._unwind(payment, after_refunding(outcome.state))
+                outcome = await self._refund(payment)
+                return await self._unwind(payment, after_refunding(outcome, payment.amount_minor))
             case _:
                 return None
+
+    def _gateway_of(self, payment: Payment) -> Gateway:
+        return self._gateway if payment.amount_minor else self._nothing_to_pay
 
     async def _authorise(self, payment: Payment) -> Payment | None:
         intent = Intent(
             _public(payment), payment.attempt, payment.amount_minor, payment.currency, payment.method, "Tickets"
         )
-        outcome = await self._gateway.authorise(intent)
+        outcome = await self._gateway_of(payment).authorise(intent)
         to = after_authorising(outcome.state)
         if to is None:
             return None
@@ -206,7 +210,7 @@ class Payments:
         return replace(payment, state=to, gateway_ref=outcome.ref or None, decline_code=reason)
 
     async def _capture(self, payment: Payment) -> Payment | None:
-        outcome = await self._gateway.capture(payment.gateway_ref or "", _key(payment, "capture"))
+        outcome = await self._gateway_of(payment).capture(payment.gateway_ref or "", _key(payment, "capture"))
         to = after_capturing(outcome.state)
         if to is None:
             return None
@@ -233,6 +237,15 @@ class Payments:
         await self._facts.record(tx, fact)
         telemetry.log.error("capture_failed", order=_public(payment), attempt=payment.attempt)
 
+    async def _refund(self, payment: Payment) -> Outcome:
+        """Give back all that is not back yet: somebody may have returned a part by hand, and then the whole is refused."""
+        gateway, ref = self._gateway_of(payment), payment.gateway_ref or ""
+        outcome = await gateway.refund(ref, payment.amount_minor, _key(payment, "refund"))
+        left_minor = payment.amount_minor - outcome.refunded_minor
+        if outcome.state is GatewayState.REFUSED and 0 < left_minor < payment.amount_minor:
+            outcome = await gateway.refund(ref, left_minor, _key(payment, f"refund:{left_minor}"))
+        return outcome
+
     async def _unwind(self, payment: Payment, to: PaymentState | None) -> Payment | None:
         """A step on the way back; the order has ended already."""
         if to is None:
@@ -243,14 +256,22 @@ class Payments:
         return replace(payment, state=to)
 
     async def reconcile(self) -> int:
-        """Drive on payments that have stood still, whoever left them; how many were looked at."""
+        """Drive on payments that have stood still, whoever left them, side by side; how many were looked at.
+
+        Side by side, since each may take the gateway's whole time limit. One that raises does not keep the others from
+        their end; what was raised comes out together, when all are done.
+        """
         async with self._database.transaction() as tx:
             found = await store.unfinished_payments(tx, limits.RECONCILE_AFTER_S, limits.RECONCILE_BATCH_MAX)
-        for shard_id, order_id, attempt in found:
-            async with self._database.transaction(shard_id) as tx:
-                payments = await store.read_payments(tx, shard_id, order_id)
-            await self.drive(payments[attempt - 1])
+        ends = await asyncio.gather(*(self._drive_on(*key) for key in found), return_exceptions=True)
+        if errors := [end for end in ends if isinstance(end, Exception)]:
+            raise ExceptionGroup(f"{len(errors)} of {len(found)} payments could not be driven on", errors)
         return len(found)
+
+    async def _drive_on(self, shard_id: ShardId, order_id: int, attempt: int) -> None:
+        async with self._database.transaction(shard_id) as tx:
+            payments = await store.read_payments(tx, shard_id, order_id)
+        await self.drive(payments[attempt - 1])
 
 
 def _public(payment: Payment) -> str:

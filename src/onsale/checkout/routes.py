@@ -38,9 +38,10 @@ def router(checkout: Checkout, optional_shopper: MaybeWhoIs) -> APIRouter:
     ) -> Response:
         """All tickets of an order, a page each."""
         found = await view(order, request, onsale_order_secret or secret)
-        if not found.tickets:
+        alive = [ticket for ticket in found.tickets if ticket.alive]
+        if not alive:
             raise OrderNotFound("This order has no tickets yet")
-        pdf = await checkout.tickets.pdf(found.tickets)
+        pdf = await checkout.tickets.pdf(alive)
         return Response(pdf, 200, {"cache-control": "private, no-store"}, "application/pdf")
 
     return routes

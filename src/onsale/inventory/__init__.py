@@ -12,9 +12,9 @@ Owns tables sale, seat, buyer, hold.
 
 from onsale.inventory.errors import HoldExpired, HoldNotFound, NotOnSale
 from onsale.inventory.facts import SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold
-from onsale.inventory.model import Hold
+from onsale.inventory.model import Hold, HoldView
 from onsale.inventory.schemas import HOLD_PREFIX, HoldBody, HoldRequest
-from onsale.inventory.service import HoldView, Inventory
+from onsale.inventory.service import Inventory
 
 __all__ = [
     "HOLD_PREFIX",

@@ -29,6 +29,13 @@ class Finder:
         self.kept_back = [seat_no for seat_no in range(layout.seats) if layout.is_accessible(seat_no)]
         """Seats for wheelchair users and their companions: chosen by hand, never by "best"."""
 
+    def choosable(self, states: bytes) -> bytearray:
+        """A copy of `states` in which the seats kept back are not free."""
+        choices = bytearray(states)
+        for seat_no in self.kept_back:
+            choices[seat_no] = ord("3")
+        return choices
+
     def find(
         self, states: bytearray, quantity: int, zones: Set[int] | None = None, within: range | None = None
     ) -> tuple[int, ...] | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
-from onsale.kit.ids import PersonKey
+from onsale.kit.ids import PersonKey, ShardId
 from onsale.limits import HOLD_EXTENSION_MAX_S
 
 
@@ -95,6 +95,16 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldView:
+    """A hold as its owner sees it. `whole`: no seat of it is lost; `now`: the shard's time."""
+
+    shard_id: ShardId
+    hold: Hold
+    whole: bool
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """One request for seats. `hold_id` is the id the hold will have; `key_hash` 16 bytes of key, 16 of body."""
 
@@ -173,7 +183,7 @@ def _decide_hold(ask: Ask, sale: Sale, locked: Locked, writes: Writes) -> Hold |
         return repeated
     if refusal := _sale_refuses(ask, sale, locked.now):
         return refusal
-    kept = [hold for hold in own if sale.several_holds and hold.state is HoldState.ACTIVE]
+    kept = [hold for hold in own if sale.several_holds and in_hand(hold, locked.now)]
     if buyer.bought + sum(len(hold.seats) for hold in kept) + len(ask.seats) > sale.seats_per_person:
         return Refused(Refusal.PERSON_LIMIT)
     given_up = {hold.hold_id for hold in own} - {hold.hold_id for hold in kept}
@@ -192,9 +202,14 @@ def _repeated(ask: Ask, own: Iterable[Hold], locked: Locked) -> Hold | Refused |
         if ask.key_hash and hold.key_hash and hold.key_hash[:16] == ask.key_hash[:16]:
             return hold if hold.key_hash == ask.key_hash else Refused(Refusal.KEY_REUSED)
     for hold in own:
-        if set(hold.seats) == set(ask.seats) and hold.state is HoldState.ACTIVE and hold.expires_at > locked.now:
+        if set(hold.seats) == set(ask.seats) and in_hand(hold, locked.now):
             return hold
     return None
+
+
+def in_hand(hold: Hold, now: datetime) -> bool:
+    """Whether its time is not over. The clock says so, never the sweep: the answer is the same, swept or not."""
+    return hold.state is HoldState.ACTIVE and hold.expires_at > now
 
 
 def _sale_refuses(ask: Ask, sale: Sale, now: datetime) -> Refused | None:
@@ -246,15 +261,16 @@ def _carried(hold: Hold, locked: Locked) -> list[Seat]:
     return [seat for seat in seats if seat is not None and seat.hold_id == hold.hold_id]
 
 
-def _whole(hold: Hold | None, locked: Locked) -> bool:
+def whole(hold: Hold | None, locked: Locked) -> bool:
     """Whether the owner may still complete: an open hold that every one of its seats still carries."""
     return hold is not None and hold.state in OPEN_HOLDS and len(_carried(hold, locked)) == len(hold.seats)
 
 
 def _give_back(hold: Hold, state: HoldState, locked: Locked, writes: Writes) -> None:
-    """End a hold and free what still carries it."""
+    """End a hold and free what still carries it, but not what somebody in the same batch has just taken."""
     for seat in _carried(hold, locked):
-        writes.seat(seat, SeatState.FREE, None, None, None)
+        if seat.seat_no not in writes.seats:
+            writes.seat(seat, SeatState.FREE, None, None, None)
     writes.holds[hold.hold_id] = with_state(hold, state)
 
 
@@ -282,7 +298,7 @@ def decide_extensions(hold_ids: Sequence[int], at_least_s: float, locked: Locked
     answers: list[Hold | None] = []
     for hold_id in hold_ids:
         hold = locked.holds.get(hold_id)
-        if hold is None or not _whole(hold, locked) or hold.max_until < wanted:
+        if hold is None or not whole(hold, locked) or hold.max_until < wanted:
             answers.append(None)
             continue
         extended = with_state(hold, HoldState.ACTIVE, max(hold.expires_at, wanted))
@@ -299,7 +315,7 @@ def decide_confirmations(orders: Mapping[int, int], locked: Locked) -> tuple[dic
     answers: dict[int, Hold | None] = {}
     for hold_id, order_id in orders.items():
         hold = locked.holds.get(hold_id)
-        if hold is None or not _whole(hold, locked):
+        if hold is None or not whole(hold, locked):
             answers[hold_id] = None
             continue
         for seat in _carried(hold, locked):

@@ -2,6 +2,11 @@
 -- Statements are index look-ups by array, so that no plan can turn as tables grow. `now` is NULL in production, which
 -- means the shard's own clock.
 
+-- name: by_index
+-- First in every transaction that locks. A plan is made while the tables are small, when reading them whole looks cheap,
+-- and is kept while an on-sale fills them: until the end of this transaction an index is used wherever there is one.
+SELECT set_config('enable_seqscan', 'off', true);
+
 -- name: read_sale
 -- The rules and the time a decision is made by. The row is never locked: it does not change while an event is on sale,
 -- except `stopped`, which may take effect a batch later.
@@ -11,9 +16,12 @@ FROM sale
 WHERE shard_id = %(shard_id)s;
 
 -- name: add_buyers
--- Every asker has a row to lock, in the order in which everybody adds them.
+-- Every asker has a row to lock, in the order in which everybody adds them; where nothing is on sale, nobody has.
 INSERT INTO buyer (shard_id, person)
-SELECT %(shard_id)s, person FROM unnest(%(persons)s::uuid[]) AS person ORDER BY person
+SELECT sale.shard_id, person
+FROM sale, unnest(%(persons)s::uuid[]) AS person
+WHERE sale.shard_id = %(shard_id)s
+ORDER BY person
 ON CONFLICT DO NOTHING;
 
 -- name: lock_buyers
@@ -26,13 +34,15 @@ FOR UPDATE;
 
 -- name: lock_seats_to_take
 -- The wanted seats that are free or run out, and those the askers' own holds carry, waiting and not skipping: a seat
--- that another batch is about to give back must not look taken. A wanted seat that does not come back is taken.
+-- that another batch has locked, and in the end does not take, must not look taken. A wanted seat that does not come
+-- back is taken. Look-ups are nested and not joined: a join could be planned to read all holds of the shard.
 SELECT seat_no, change_no, tier, state, hold_id, held_until
 FROM seat
 WHERE shard_id = %(shard_id)s
   AND seat_no = ANY (%(wanted)s::integer[] || ARRAY(
-      SELECT unnest(hold.seats) FROM buyer JOIN hold ON hold.shard_id = buyer.shard_id AND hold.hold_id = ANY (buyer.holds)
-      WHERE buyer.shard_id = %(shard_id)s AND buyer.person = ANY (%(persons)s)))
+      SELECT unnest(seats) FROM hold
+      WHERE shard_id = %(shard_id)s AND hold_id = ANY (ARRAY(
+          SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s)))))
   AND (state = 0
        OR state = 1 AND held_until <= coalesce(%(now)s::timestamptz, statement_timestamp())
        OR state = 1 AND hold_id = ANY (ARRAY(
@@ -149,12 +159,14 @@ FROM hold
 WHERE shard_id = %(shard_id)s AND hold_id = %(hold_id)s;
 
 -- name: holds_of_person
--- What a person has in hand now, found again after a refresh or on another device.
-SELECT hold.hold_id, hold.person, hold.state, hold.seats, hold.tiers, hold.expires_at, hold.max_until, hold.key_hash,
+-- What a person's list names. A condition on state and time would tempt the planner into the sweeper's index, which
+-- names everybody's holds; the caller looks at these few.
+SELECT hold_id, person, state, seats, tiers, expires_at, max_until, key_hash,
        coalesce(%(now)s::timestamptz, statement_timestamp())
-FROM buyer JOIN hold ON hold.shard_id = buyer.shard_id AND hold.hold_id = ANY (buyer.holds)
-WHERE buyer.shard_id = %(shard_id)s AND buyer.person = %(person)s AND hold.state = 1
-  AND hold.expires_at > coalesce(%(now)s::timestamptz, statement_timestamp());
+FROM hold
+WHERE shard_id = %(shard_id)s
+  AND hold_id = ANY (ARRAY(SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = %(person)s))
+ORDER BY expires_at, hold_id;
 
 -- name: holds_past_deadline
 -- Candidates for the sweeper, found without a lock and looked at again under it. Skips nothing: a hold that is being
@@ -166,9 +178,14 @@ ORDER BY expires_at
 LIMIT %(rows_max)s;
 
 -- name: forget_ended_holds
--- Ended holds are kept a while for clients that ask what became of them, then deleted.
+-- Ended holds are kept a while for clients that ask what became of them, then deleted. One that a verb has locked is
+-- left for the next time: whoever never waits is in no deadlock.
 DELETE FROM hold
-WHERE state <> 1 AND max_until < coalesce(%(now)s::timestamptz, statement_timestamp()) - make_interval(secs => %(kept_s)s);
+WHERE (shard_id, hold_id) IN (
+    SELECT shard_id, hold_id FROM hold
+    WHERE state <> 1
+      AND max_until < coalesce(%(now)s::timestamptz, statement_timestamp()) - make_interval(secs => %(kept_s)s)
+    FOR UPDATE SKIP LOCKED);
 
 -- name: picture
 -- The state of every seat, in order, as one text of digits, and the sum of the change numbers: it rises with every

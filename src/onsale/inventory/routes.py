@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request, Response
 from onsale.accounts import Shopper
 from onsale.catalog import Catalog, parse_event_id
 from onsale.inventory.errors import HoldNotFound
+from onsale.inventory.model import HoldView
 from onsale.inventory.schemas import HOLD_PREFIX, HoldBody, hold_body
-from onsale.inventory.service import HoldView, Inventory
+from onsale.inventory.service import Inventory
 from onsale.kit import ids
 from onsale.kit.http import answer
 from onsale.kit.ids import ShardId

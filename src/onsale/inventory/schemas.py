@@ -7,8 +7,7 @@ import msgspec
 
 from onsale import limits
 from onsale.catalog import Event, Layout
-from onsale.inventory.model import HoldState
-from onsale.inventory.service import HoldView
+from onsale.inventory.model import HoldState, HoldView
 from onsale.kit import ids
 from onsale.kit.money import Money
 

@@ -53,15 +53,17 @@ class SeatMap:
 
     async def picture(self, shard_id: ShardId, *, fresh: bool = False) -> Picture:
         """A picture at most `AVAILABILITY_AGE_MAX_S` old; `fresh` asks for one taken after this call."""
+        since_s = clock.monotonic() - (0 if fresh else limits.AVAILABILITY_AGE_MAX_S)
         known = self._pictures.get(shard_id)
-        if known and not fresh and clock.monotonic() - known.taken_at_s < limits.AVAILABILITY_AGE_MAX_S:
-            return known
-        task = self._refreshing.get(shard_id)
-        if task is None:
-            task = tasks.spawn(self._refresh(shard_id), name=f"seat map {shard_id}")
-            self._refreshing[shard_id] = task
-            task.add_done_callback(lambda _: self._refreshing.pop(shard_id, None))
-        return await asyncio.shield(task)
+        while known is None or known.taken_at_s < since_s:  # A refresh under way may be too old; the next one is not.
+            known = await asyncio.shield(self._refreshing.get(shard_id) or self._begin(shard_id))
+        return known
+
+    def _begin(self, shard_id: ShardId) -> asyncio.Task[Picture]:
+        task = tasks.spawn(self._refresh(shard_id), name=f"seat map {shard_id}")
+        self._refreshing[shard_id] = task
+        task.add_done_callback(lambda _: self._refreshing.pop(shard_id, None))
+        return task
 
     async def _refresh(self, shard_id: ShardId) -> Picture:
         asked_at_s = clock.monotonic()

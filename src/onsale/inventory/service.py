@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from onsale import limits
 from onsale.catalog import Catalog, Event, Layout
@@ -19,13 +18,13 @@ from onsale.inventory.errors import (
     TooManySeats,
 )
 from onsale.inventory.facts import SaleLaidDown
-from onsale.inventory.model import OPEN_HOLDS, Ask, Hold, Sale
+from onsale.inventory.model import Ask, Hold, HoldView, Sale
 from onsale.inventory.seatmap import Picture, SeatMap
 from onsale.inventory.take import Taker
-from onsale.kit import clock, db, ids
+from onsale.kit import db, ids
 from onsale.kit.facts import Facts
 from onsale.kit.ids import PersonKey, ShardId
-from onsale.kit.problems import NotFound
+from onsale.kit.problems import KeyReused, NotFound, Overloaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +34,6 @@ class Best:
     quantity: int
     tier: int | None = None
     section: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HoldView:
-    """A hold as its owner sees it. `whole`: no seat of it is lost; `now`: the shard's time."""
-
-    shard_id: ShardId
-    hold: Hold
-    whole: bool
-    now: datetime
 
 
 class Inventory:
@@ -70,10 +59,13 @@ class Inventory:
             raise TooManySeats(f"One hold takes 1 to {event.seats_per_hold} seats", limit=event.seats_per_hold)
         shard_id = ids.shard_of(event_id)
         ask = Ask(person, tuple(sorted(seats)), ids.new_id(), key_hash)
-        return self._view(shard_id, await self._taker.take(shard_id, ask))
+        return await self._taker.take(shard_id, ask)
 
     async def hold_best(self, event_id: int, person: PersonKey, best: Best, key_hash: bytes | None = None) -> HoldView:
-        """Hold the best free seats together. Losing the race for them, it looks again, a bounded number of times."""
+        """Hold the best free seats together. Losing the race for them, it looks again, a bounded number of times.
+
+        Raises NoSeatsTogether when there are none, and Overloaded when others were faster each time.
+        """
         event = await self._catalog.event(event_id)
         if not 1 <= best.quantity <= event.seats_per_hold:
             raise TooManySeats(f"One hold takes 1 to {event.seats_per_hold} seats", limit=event.seats_per_hold)
@@ -87,6 +79,9 @@ class Inventory:
             choices = self._choosable(shard_id, picture, finder)
             seats = finder.find(choices, best.quantity, zones, within)
             if seats is None:
+                # What this process is about to ask for may yet be refused; without that, nothing is left to wait for.
+                if attempt > 0 and finder.find(finder.choosable(picture.states), best.quantity, zones, within) is None:
+                    return await self._answered(event_id, person, key_hash)
                 continue
             for seat_no in seats:  # The next asker of this process looks elsewhere at once.
                 choices[seat_no] = ord("1")
@@ -94,6 +89,18 @@ class Inventory:
                 return await self.hold(event_id, person, seats, key_hash)
             except SeatsTaken:
                 continue
+        raise Overloaded
+
+    async def _answered(self, event_id: int, person: PersonKey, key_hash: bytes | None) -> HoldView:
+        """The hold an earlier request with this key made: it may be what took the last seats.
+
+        Raises KeyReused, and NoSeatsTogether where there is no such hold.
+        """
+        for view in await self.mine(event_id, person) if key_hash else ():
+            if key_hash and view.hold.key_hash and view.hold.key_hash[:16] == key_hash[:16]:
+                if view.hold.key_hash != key_hash:
+                    raise KeyReused
+                return view
         raise NoSeatsTogether
 
     async def read(self, shard_id: ShardId, hold_id: int, person: PersonKey) -> HoldView:
@@ -203,16 +210,10 @@ class Inventory:
         """The picture as this process chooses from it: with its own latest choices and the seats kept back as taken."""
         known = self._choices.get(shard_id)
         if known is None or known[0] is not picture:
-            states = bytearray(picture.states)
-            for seat_no in finder.kept_back:
-                states[seat_no] = ord("3")
-            self._choices[shard_id] = known = (picture, states)
+            self._choices[shard_id] = known = (picture, finder.choosable(picture.states))
             if len(self._choices) > limits.SHARDS_IN_MIND_MAX:
                 self._choices.popitem(last=False)
         return known[1]
-
-    def _view(self, shard_id: ShardId, hold: Hold) -> HoldView:
-        return HoldView(shard_id, hold, hold.state in OPEN_HOLDS, clock.utcnow())
 
 
 def _wish(event: Event, layout: Layout, best: Best) -> tuple[frozenset[int] | None, range | None]:

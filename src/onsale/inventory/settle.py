@@ -29,7 +29,7 @@ async def extend(
 ) -> list[Hold | None]:
     """Keep each hold's seats for at least that long from now; None for a hold that is lost or at its bound.
 
-    The seats are not said to be held again: nobody else sees a difference, unless the hold had been swept.
+    Each seat is said to be held again: its deadline has moved, and with it the version of the map.
     """
     locked = await store.lock_holds(tx, shard_id, hold_ids, now)
     answers, writes = decide_extensions(hold_ids, at_least_s, locked)

@@ -8,13 +8,13 @@ from onsale import limits
 from onsale.inventory import store
 from onsale.inventory.errors import NotOnSale, problem_of
 from onsale.inventory.facts import SeatsHeld, SeatsReleased
-from onsale.inventory.model import Ask, Hold, Refused, SeatState, Writes, choose_disjoint, decide_holds
+from onsale.inventory.model import Ask, HoldView, Refused, SeatState, Writes, choose_disjoint, decide_holds, whole
 from onsale.kit import db
 from onsale.kit.coalesce import Coalescer
 from onsale.kit.facts import Facts
 from onsale.kit.ids import ShardId
 
-Batch = Coalescer[Ask, Hold]
+Batch = Coalescer[Ask, HoldView]
 
 
 class Taker:
@@ -25,7 +25,7 @@ class Taker:
         self._facts = facts
         self._batches: OrderedDict[ShardId, Batch] = OrderedDict()
 
-    async def take(self, shard_id: ShardId, ask: Ask) -> Hold:
+    async def take(self, shard_id: ShardId, ask: Ask) -> HoldView:
         """The hold that answers the ask. Raises the problem that says why there is none."""
         return await self._batch(shard_id).ask(ask)
 
@@ -52,7 +52,7 @@ class Taker:
 
     async def take_batch(
         self, shard_id: ShardId, asks: Sequence[Ask], now: datetime | None = None
-    ) -> list[Hold | Exception]:
+    ) -> list[HoldView | Exception]:
         """One transaction for a disjoint batch. `now` is the shard's own clock unless a test gives it."""
         persons = [ask.person for ask in asks]
         wanted = [seat_no for ask in asks for seat_no in ask.seats]
@@ -64,7 +64,13 @@ class Taker:
             answers, writes = decide_holds(asks, sale, locked)
             await store.write(tx, shard_id, writes)
             await record_changes(self._facts, tx, shard_id, writes)
-        return [problem_of(answer) if isinstance(answer, Refused) else answer for answer in answers]
+        fresh = {hold.hold_id for hold in writes.new_holds}
+        return [
+            problem_of(answer)
+            if isinstance(answer, Refused)
+            else HoldView(shard_id, answer, answer.hold_id in fresh or whole(answer, locked), locked.now)
+            for answer in answers
+        ]
 
 
 async def record_changes(facts: Facts, tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:

@@ -13,7 +13,6 @@ from psycopg.types.json import Jsonb
 
 from onsale import limits
 from onsale.kit import clock, db
-from onsale.kit.ids import ShardId
 from onsale.kit.jobs import Jobs
 from onsale.kit.problems import Unavailable
 
@@ -67,16 +66,22 @@ def _decoding(kind: type[Fact], function: Hearer) -> Callable[[dict[str, Any]], 
 
 
 async def follow(
-    database: db.Database, wanted: Sequence[type[Fact]], every_s: float = limits.FOLLOW_EVERY_S
+    database: db.Database,
+    wanted: Sequence[type[Fact]],
+    every_s: float = limits.FOLLOW_EVERY_S,
+    *,
+    again_s: float = 0.0,
 ) -> AsyncIterator[Sequence[Fact]]:
     """From now on, the wanted facts in the order they committed, batch by batch; waits while there are none.
 
+    `again_s` begins with those of the last so many seconds, for a follower that may have been away.
     While PostgreSQL is away it waits too, and loses nothing: it goes on from where it was.
     """
     known = {kind.__name__: kind for kind in wanted}
     position: tuple[int, int] | None = None
     while True:
         try:
+            position = position or await _beginning(database, again_s)
             position, batch = await _read_on(database, position, known)
         except Unavailable:
             batch = []
@@ -86,16 +91,18 @@ async def follow(
             await clock.sleep(every_s)
 
 
+async def _beginning(database: db.Database, again_s: float) -> tuple[int, int]:
+    async with database.transaction() as tx:
+        row = await (await tx.execute(SQL.facts_beginning, {"again_s": again_s})).fetchone()
+    assert row is not None
+    return row[0], -1
+
+
 async def _read_on(
-    database: db.Database, position: tuple[int, int] | None, known: Mapping[str, type[Fact]]
+    database: db.Database, position: tuple[int, int], known: Mapping[str, type[Fact]]
 ) -> tuple[tuple[int, int], list[Fact]]:
-    """The next facts after `position` and the new position. `ShardId` None: today's facts are all in one database."""
-    everything: ShardId | None = None
-    async with database.transaction(everything) as tx:
-        if position is None:
-            row = await (await tx.execute(SQL.facts_from_now)).fetchone()
-            assert row is not None
-            return (row[0], -1), []
+    """The next facts after `position` and the new position; today all shards' facts are in one database."""
+    async with database.transaction() as tx:
         cursor = await tx.execute(
             SQL.follow_facts, {"xid": position[0], "fact_id": position[1], "rows_max": limits.FACTS_BATCH_MAX}
         )

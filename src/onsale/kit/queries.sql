@@ -13,9 +13,11 @@ WHERE (xid, fact_id) > (%(xid)s::text::xid8, %(fact_id)s) AND xid < pg_snapshot_
 ORDER BY xid, fact_id
 LIMIT %(rows_max)s;
 
--- name: facts_from_now
--- Where a follower that needs no history begins: everything below this transaction has ended.
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+-- name: facts_beginning
+-- Where a follower begins: with the oldest fact of the last seconds it asks for, else with what has not ended yet.
+SELECT coalesce(
+    (SELECT min(xid::text::bigint) FROM fact WHERE at > statement_timestamp() - make_interval(secs => %(again_s)s)),
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint);
 
 -- name: forget_facts
 -- Facts are history that nobody needs for ever; the bound is in limits.py.

@@ -9,6 +9,8 @@ from typing import Any
 
 from onsale.kit import telemetry
 
+_CANCEL_AGAIN_S = 0.5
+
 _running: set[asyncio.Task[Any]] = set()
 
 
@@ -27,7 +29,13 @@ def _ended(task: asyncio.Task[Any]) -> None:
 
 
 async def cancel(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel and wait until each has really ended."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Cancel, and again, until each has really ended.
+
+    Before Python 3.12 a cancellation that meets the end of an `asyncio.wait_for` is lost (the pools use it), and a task
+    that loops for ever would then be waited for that long.
+    """
+    waiting = {task for task in tasks if not task.done()}
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=_CANCEL_AGAIN_S)

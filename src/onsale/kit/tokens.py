@@ -37,7 +37,7 @@ class Signer:
     def verify(self, kind: str, token: str) -> bytes:
         """The payload. Raises BadToken for any token that `sign` of one of our keys did not make for this kind.
 
-        The signature is over the payload's text and compared as text: a token has one spelling, and texts can be compared.
+        The signature is over the payload's text and compared as text, so a token has one spelling only.
         """
         key_id, _, rest = token.partition(".")
         payload, _, signature = rest.partition(".")

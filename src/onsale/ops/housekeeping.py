@@ -1,6 +1,7 @@
 """What the worker does again and again: sweep, reconcile, count, forget. Each is safe in many workers at once."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from onsale import limits
 from onsale.accounts import Accounts
@@ -51,25 +52,29 @@ class Housekeeping:
 
     async def _count_seats(self) -> None:
         """Tell the catalogue the seats left of events whose seats change, about once a second each."""
-        changes = facts.follow(
-            self._database, (SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold), limits.COUNT_SEATS_EVERY_S
-        )
-        async for batch in changes:
+        kinds = (SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold)
+        every_s = limits.COUNT_SEATS_EVERY_S
+        async for batch in facts.follow(self._database, kinds, every_s, again_s=limits.COUNT_SEATS_AGAIN_S):
             changed = {ids.event_of(ShardId(fact.shard_id)) for fact in batch}
-            try:
-                await self._sales.tell_left(sorted(changed))
-            except Unavailable:
-                housekeeping_failures.labels("count seats").inc()
-            await clock.sleep(limits.COUNT_SEATS_EVERY_S)
+            while not await _tried("count seats", partial(self._sales.tell_left, sorted(changed))):
+                await clock.sleep(every_s)
+            await clock.sleep(every_s)
 
 
 async def _every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
     while True:
-        try:
-            await work()
-        except Unavailable:
-            housekeeping_failures.labels(name).inc()
-        except Exception:  # noqa: BLE001 - a bug in one round must not end the others
-            housekeeping_failures.labels(name).inc()
-            telemetry.log.exception("housekeeping_failed", work=name)
+        await _tried(name, work)
         await clock.sleep(seconds)
+
+
+async def _tried(name: str, work: Callable[[], Awaitable[object]]) -> bool:
+    """Do it once. False when it is worth another try; a failure is counted, and must not end what comes after."""
+    try:
+        await work()
+    except Unavailable:
+        housekeeping_failures.labels(name).inc()
+        return False
+    except Exception:  # noqa: BLE001 - a bug in one round must not end the others
+        housekeeping_failures.labels(name).inc()
+        telemetry.log.exception("housekeeping_failed", work=name)
+    return True

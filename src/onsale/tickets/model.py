@@ -42,3 +42,8 @@ class Ticket:
     state: TicketState
     code_version: int
     issued_at: datetime
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is still the right to enter. A void ticket is told of, but never shown as a code again."""
+        return self.state is not TicketState.VOID

@@ -33,13 +33,16 @@ def router(tickets: Tickets, catalog: Catalog, optional_shopper: MaybeWhoIs) -> 
 
     @routes.get("/{ticket}.{form}")
     async def read_ticket(ticket: str, form: str, request: Request, key: str | None = None) -> Response:
-        """One ticket as `json`, `png`, `svg` or `pdf`, for its holder or for who has its key."""
+        """One ticket as `json`, `png`, `svg` or `pdf`, for its holder or for who has its key. A void one has no code."""
         shopper = await optional_shopper(request)
         found = await tickets.read(*_parse(ticket), shopper.person if shopper else None, key)
         if form == "json":
             event = await catalog.event(ids.event_of(found.shard_id))
             body = ticket_body(found, await catalog.layout(event), tickets.view_key(found))
-            return answer(200, {**msgspec.structs.asdict(body), "code": tickets.code(found)})
+            code = {"code": tickets.code(found)} if found.alive else {}
+            return answer(200, msgspec.structs.asdict(body) | code)
+        if not found.alive:
+            raise TicketNotFound("This ticket is void")
         if form == "svg":
             return Response(await tickets.qr_svg(found), 200, _PRIVATE, "image/svg+xml")
         if form == "png":

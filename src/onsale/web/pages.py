@@ -31,6 +31,18 @@ class Rooms:
     trusted: TrustedProxies
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an order's page says above the order when paying without scripts did not work."""
+
+    status: int
+    title: str
+    detail: str
+
+
+DECLINED = Told(402, "Your bank said no.", "Nothing was charged, and your seats are still kept. Try another card.")
+
+
 def router(pages: Pages, rooms: Rooms) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     _events(routes, pages, rooms)
@@ -75,14 +87,14 @@ def _events(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
 
 
 def _orders(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
-    async def show(request: Request, order: str, secret: str | None, problem: Problem | None = None) -> Response:
+    async def show(request: Request, order: str, secret: str | None, told: Told | None = None) -> Response:
         shopper = rooms.accounts.optional_shopper(request.scope)
         view = await rooms.checkout.read(order, person=shopper.person if shopper else None, secret=secret)
         body = await rooms.checkout.body(view)
         event = event_full(await rooms.catalog.event(body.event), clock.utcnow()).model_dump()
         shown = msgspec.structs.asdict(body)
-        status = problem.status if problem else 200
-        return pages.render(request, "order.html", status, order=shown, event=event, secret=secret, problem=problem)
+        status = told.status if told else 200
+        return pages.render(request, "order.html", status, order=shown, event=event, secret=secret, problem=told)
 
     @routes.get("/orders/{order}")
     async def order_page(order: str, request: Request, secret: str | None = None) -> Response:
@@ -96,9 +108,11 @@ def _orders(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
         """Paying without scripts. The answer is a redirect, so that a reload shows the order and pays nothing again."""
         shopper = rooms.accounts.optional_shopper(request.scope)
         try:
-            await rooms.checkout.pay(order, method, person=shopper.person if shopper else None, secret=secret)
+            view = await rooms.checkout.pay(order, method, person=shopper.person if shopper else None, secret=secret)
         except Problem as problem:
-            return await show(request, order, secret, problem)
+            return await show(request, order, secret, Told(problem.status, problem.title, problem.detail))
+        if view.status in ("pending", "expired"):
+            return await show(request, order, secret, DECLINED)
         key = f"?{urlencode({'secret': secret})}" if secret else ""
         return RedirectResponse(f"/orders/{order}{key}", 303)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,6 +14,9 @@ from onsale.accounts import Accounts
 from onsale.kit import money
 from onsale.web.statics import Statics
 
+# As many as css/components.css has.
+POSTERS = 6
+
 
 class Pages:
     """Renders templates with who is asking; escaping is always on."""
@@ -22,7 +26,7 @@ class Pages:
         self._environment = Environment(
             loader=PackageLoader("onsale.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
-        self._environment.filters.update(when=when, money=money_text)
+        self._environment.filters.update(when=when, money=money_text, shade=shade)
         self._environment.globals.update(static=statics.address, dev=development)
 
     def render(self, request: Request, template: str, status: int = 200, **context: Any) -> Response:
@@ -39,6 +43,11 @@ def when(moment: datetime, timezone: str = "UTC") -> str:
     """For people, on the venue's clocks: "Sat 12 June 2027, 19:30"."""
     local = moment.astimezone(ZoneInfo(timezone))
     return f"{local:%a} {local.day} {local:%B %Y, %H:%M}"
+
+
+def shade(slug: str) -> int:
+    """Which of the six posters a genre has: the same on every page, so that its colour comes to mean something."""
+    return (crc32(slug.encode()) >> 8) % POSTERS
 
 
 def money_text(amount: money.Money | Mapping[str, Any]) -> str:

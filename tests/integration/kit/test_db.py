@@ -37,8 +37,7 @@ async def light(tx, lamp):
 async def run(way, *statements, and_raise=None):
     """The statements in one block; of the last one the answer is read."""
     async with way() as tx:
-        for statement in statements:
-            cursor = await tx.execute(statement)
+        cursor = [await tx.execute(statement) for statement in statements][-1]
         if cursor.description:
             await cursor.fetchall()
         if and_raise:

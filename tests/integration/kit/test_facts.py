@@ -71,7 +71,7 @@ class Follower:
     async def _run(self):
         async for batch in facts.follow(self._database, self._kinds, every_s=0.01):
             self.batches.append(batch)
-            self.lamps += [fact.lamp for fact in batch]
+            self.lamps += [fact.lamp for fact in batch if isinstance(fact, LampLit)]
 
     async def sees(self, *lamps):
         async with asyncio.timeout(5):

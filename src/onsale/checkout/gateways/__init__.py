@@ -9,6 +9,7 @@ own book in a file of its own.
 """
 
 from onsale.checkout.gateways.gateway import Gateway, GatewayState, Intent, Outcome, idempotency_key
+from onsale.checkout.gateways.nothing import NothingToPay
 from onsale.checkout.gateways.sandbox import SandboxGateway
 
-__all__ = ["Gateway", "GatewayState", "Intent", "Outcome", "SandboxGateway", "idempotency_key"]
+__all__ = ["Gateway", "GatewayState", "Intent", "NothingToPay", "Outcome", "SandboxGateway", "idempotency_key"]

@@ -17,7 +17,6 @@ export function drawKey(box, shop, theme) {
     has(RESTRICTED) ? ["Restricted view", (ink) => drawFree(ink, RADIUS_PX, colour, RESTRICTED, theme)] : null,
   ].filter(Boolean);
   box.replaceChildren(...signs.map(([words, paint]) => element("span", {}, sign(paint), words)));
-  box.hidden = false;
 }
 
 function sign(paint) {

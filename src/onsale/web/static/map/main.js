@@ -4,6 +4,7 @@
 // window.onsaleMap.seatAt(seat_no) moves the map so that this seat can be tapped and answers its {x, y} in
 // client coordinates.
 import { Api } from "../shared/api.js";
+import { format } from "../shared/money.js";
 import { byId, ProblemBox } from "../shared/page.js";
 import { Ask } from "./ask.js";
 import { Poller } from "./availability.js";
@@ -20,6 +21,7 @@ import { Stage } from "./stage.js";
 import { Shop } from "./state.js";
 import { readTheme } from "./theme.js";
 import { Tip } from "./tip.js";
+import { focusWords } from "./view.js";
 
 /** seatAt shows a seat this large: sure to be hit, with its neighbours around it. */
 const SHOWN_PX = 32;
@@ -66,7 +68,7 @@ function setMap(shop, tell) {
   const where = byId("where");
   const stage = new Stage(canvas, shop.chart.box, (ink, frame) => {
     painter.paint(ink, frame);
-    showWhere(shop, frame.camera, where);
+    showWhere(shop, frame, where);
   });
   const choose = new Choose(shop, stage, { tip: new Tip(byId("tip"), shop), ask: new Ask(byId("ask"), shop), tell });
   connect(canvas, stage, choose);
@@ -106,14 +108,32 @@ function connect(canvas, stage, choose) {
   for (const button of document.querySelectorAll("[data-zoom]")) button.addEventListener("click", steps[button.dataset.zoom]);
 }
 
-/** Near enough to see seats, one no longer sees where in the venue one is: words say it. */
-function showWhere(shop, camera, where) {
+/** Near enough to see seats, one no longer sees where in the venue one is: words say it, and an arrow to the stage.
+ *  Until then they say how to come near, once. */
+function showWhere(shop, frame, where) {
+  const { camera } = frame;
   const section = sectionAt(shop.chart, camera.x, camera.y);
-  where.hidden = !section || section.standing || seatShare(section, camera.scale) < 1;
-  if (where.hidden) return;
+  const near = section && !section.standing && seatShare(section, camera.scale) === 1;
+  if (near) where.dataset.known = "true";
+  byId("key").hidden = !near && anySmall(shop, camera);
+  where.hidden = !near && (where.dataset.known === "true" || !anySmall(shop, camera));
+  if (!near) return;
   const tier = shop.tierOf(section);
-  const words = tier && tier.name !== section.name ? `${sectionWords(section.name)} · ${tier.name}` : sectionWords(section.name);
-  if (where.textContent !== words) where.textContent = words;
+  const name = sectionWords(section.name);
+  setText(where.querySelector("[data-words]"), tier ? `${name} · ${format(tier.price)}` : name);
+  const more = [tier && tier.name !== section.name ? tier.name : null, focusWords(shop.chart, frame)].filter(Boolean).join(" · ");
+  where.querySelector("[data-more]").hidden = more === "";
+  setText(where.querySelector("[data-more]"), more);
+}
+
+/** Whether there are seats that are still too small to be seen one by one. */
+function anySmall(shop, camera) {
+  return shop.chart.sections.some((section) => !section.standing && seatShare(section, camera.scale) < 1);
+}
+
+/** Setting the same words again would make the page work on every frame. */
+function setText(element, words) {
+  if (element.textContent !== words) element.textContent = words;
 }
 
 function setPanels(shop, holding, tell) {

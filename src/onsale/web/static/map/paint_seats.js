@@ -6,6 +6,8 @@ import { inkOn } from "./theme.js";
 
 const NUMBERS_FROM_PX = 25;
 const ROW_NAMES_FROM_PX = 14;
+/** How far within the window the name of a row is kept whose end lies outside. */
+const PINNED_PX = 14;
 /** The badge of a standing area stands below its name and free places. */
 const AREA_BADGE_PX = 44;
 /** Tables and boxes have rows of a few seats close together; their names need more room. */
@@ -95,7 +97,29 @@ export class SeatPainter {
       const out = (section.pitch * 0.95) / step;
       const px = (x[end] + (x[end] - x[next]) * out - camera.x) * camera.scale + window.width / 2;
       const py = (y[end] + (y[end] - y[next]) * out - camera.y) * camera.scale + window.height / 2;
-      ink.fillText(row.name, px, py);
+      if (within(px, py, window)) ink.fillText(row.name, px, py);
+      else if (section.pitch * camera.scale >= NUMBERS_FROM_PX) this.pinRow(ink, row, end, next - end, camera, window);
+    }
+  }
+
+  /** The end of the row is out of the window: its name stands at the window's edge instead, between two seats. */
+  pinRow(ink, row, end, step, camera, window) {
+    const { x, y } = this.shop.chart;
+    for (let i = 0; i + 1 < row.count; i += 1) {
+      const [a, b] = [end + i * step, end + (i + 1) * step];
+      const px = ((x[a] + x[b]) / 2 - camera.x) * camera.scale + window.width / 2;
+      const py = ((y[a] + y[b]) / 2 - camera.y) * camera.scale + window.height / 2;
+      if (!within(px, py, window, PINNED_PX)) continue;
+      ink.save();
+      ink.fillStyle = this.theme.surface;
+      ink.beginPath();
+      ink.roundRect(px - 11, py - 8, 22, 16, 8);
+      ink.fill();
+      ink.fillStyle = this.theme.ink;
+      ink.font = `700 12px ${this.theme.font}`;
+      ink.fillText(row.name, px, py + 0.5);
+      ink.restore();
+      return;
     }
   }
 
@@ -155,4 +179,8 @@ export class SeatPainter {
     drawMine(ink, 8, { ...this.theme, ink: this.theme.mine });
     ink.restore();
   }
+}
+
+function within(px, py, window, margin = 0) {
+  return px >= margin && py >= margin && px <= window.width - margin && py <= window.height - margin;
 }

@@ -74,7 +74,7 @@ export class BestForm {
 
   show(quantity) {
     const tier = this.shop.tiers.find((each) => each.id === this.shop.only);
-    const what = quantity === 1 ? "Find the best seat" : `Find the best ${quantity}`;
-    this.words.textContent = tier ? `${what} in ${tier.name}` : what;
+    const what = quantity === 1 ? "Find the best seat" : `Find the best ${quantity} seats`;
+    this.words.textContent = tier ? `${what}: ${tier.name}` : what;
   }
 }

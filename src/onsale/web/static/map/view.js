@@ -68,3 +68,14 @@ export function between(from, to, t) {
   const share = Math.abs(ratio - 1) < 1e-3 ? eased : (1 - from.scale / scale) / (1 - 1 / ratio);
   return { x: from.x + (to.x - from.x) * share, y: from.y + (to.y - from.y) * share, scale };
 }
+
+const ARROWS = ["→", "↘", "↓", "↙", "←", "↖", "↑", "↗"];
+
+/** Where everybody looks, when it is out of sight: "Stage ↗". Empty while it is in the window. */
+export function focusWords(chart, { camera, window }) {
+  const [px, py] = toScreen(camera, window, ...chart.focus);
+  if (px > 0 && py > 0 && px < window.width && py < window.height) return "";
+  const turn = Math.atan2(py - window.height / 2, px - window.width / 2) / (Math.PI / 4);
+  const shape = chart.shapes.find((each) => each.kind === "stage") || chart.shapes.find((each) => each.kind === "pitch");
+  return `${shape?.label || "Stage"} ${ARROWS[(Math.round(turn) + 8) % 8]}`;
+}

@@ -19,6 +19,7 @@ let intent = newIntent();
 if (root.dataset.status === "pending") {
   countdown = new Countdown(byId("order-timer"), byId("order-timer-said"), { onEnd: runOut });
   countdown.start(root.dataset.expiresAt, root.dataset.now, wholeMs);
+  byId("order-clock").hidden = false;
   // The page may have come from the browser's memory, long after the server wrote it.
   refresh();
   byId("pay-form").addEventListener("submit", pay);

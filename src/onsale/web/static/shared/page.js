@@ -58,7 +58,7 @@ export class ProblemBox {
   /** actions: [[words, function], ...]; pressing one also closes the box. */
   show(title, detail, actions = []) {
     this.box.querySelector("[data-title]").textContent = title;
-    this.box.querySelector("[data-detail]").textContent = detail;
+    this.box.querySelector("[data-detail]").textContent = detail === title ? "" : detail;
     this.box.querySelector("[data-actions]").replaceChildren(...actions.map(([words, act]) => {
       const button = element("button", { type: "button", class: "btn" }, words);
       button.addEventListener("click", () => { this.hide(); act(); });
