@@ -6,6 +6,7 @@ Nobody imports this module but the command line and the tests; everything else i
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def build(settings: Settings, gateway: Gateway | None = None) -> House:
         sales,
         Housekeeping(database, accounts, inventory, payments, sales),
         mailbox,
-        Pulse(client, f"{os.getpid()}"),
+        Pulse(client, f"{socket.gethostname()}-{os.getpid()}"),
     )
 
 
@@ -203,12 +204,12 @@ async def work(house: House, *, until_empty: bool = False) -> None:
     """What a worker process does until it is cancelled: jobs and housekeeping."""
     async with house.open():
         if until_empty:
-            await house.jobs.run(concurrency=limits.JOBS_AT_ONCE, until_empty=True)
+            await house.jobs.run(concurrency=limits.JOBS_RUNNING_MAX, until_empty=True)
             return
         beating = tasks.spawn(house.pulse.beat("process", lambda: {"role": len(Role)}), name="pulse")
         keeping = tasks.spawn(house.housekeeping.run(), name="housekeeping")
         try:
-            await house.jobs.run(concurrency=limits.JOBS_AT_ONCE)
+            await house.jobs.run(concurrency=limits.JOBS_RUNNING_MAX)
         finally:
             await tasks.cancel(beating, keeping)
 

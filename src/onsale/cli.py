@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import msgspec
-import psycopg
 import typer
 import uvicorn
 import uvloop
@@ -53,7 +52,8 @@ def up() -> None:
     settings = _settings()
     with ops.machine(settings) as machine:
         migrate(machine.settings.database_url)
-        uvloop.run(_seed_if_empty(machine.settings))
+        if settings.embedded_database:
+            uvloop.run(_seed_if_empty(machine.settings))
         address = ops.shown_address(machine.settings)
         supervisor = Supervisor(machine.commands(), console.print, tend=machine.tend)
         console.print(f"\n[bold]onsale[/bold] serves on [bold]{address}[/bold]\n")
@@ -80,6 +80,7 @@ def serve(role: Role = Role.ALL, fd: Fd = None) -> None:
                 loop="uvloop",
                 http="httptools",
                 lifespan="on",
+                ws="none",
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -190,13 +191,34 @@ async def _drop(
 
 
 @app.command()
-def grant(email: str, role: Annotated[str, typer.Argument(help="fan, organiser or operator")]) -> None:
-    """Give a role to the person with this e-mail address."""
+def audit() -> None:
+    """Check every invariant in the database, and the gateway's book where its address is set. Changes nothing."""
+    with ops.servers_for(_settings()) as settings:
+        book = settings.gateway_url or None
+        verdict = uvloop.run(drop.referee(settings.database_url, book, settings.gateway_key))
+    console.print(verdict.table())
+    raise typer.Exit(0 if verdict.good else 1)
+
+
+@app.command()
+def grant(
+    email: str,
+    role: Annotated[str, typer.Argument(help="fan, organiser or operator")],
+    organiser: Annotated[str | None, typer.Option(help="Let them act for this organiser, made if need be.")] = None,
+    take_away: Annotated[bool, typer.Option(help="Take the role away instead.")] = False,
+) -> None:
+    """Give a role to the person with this e-mail address, or take it away."""
 
     async def give(settings: config.Settings) -> None:
         async with _house(settings) as house:
-            account = await house.accounts.grant(email, role)
-        console.print(f"{account.email} is now {', '.join(sorted(account.roles))}.")
+            if take_away:
+                left = await house.accounts.withdraw(email, role)
+                account = left or _fail(f"{email} has no account")
+            else:
+                account = await house.accounts.grant(email, role)
+                if organiser is not None:
+                    await house.catalog.add_member(await ops.organiser_named(house.catalog, organiser), account.person)
+        console.print(f"{account.email} is now {', '.join(sorted(account.roles)) or 'without a role'}.")
 
     with ops.servers_for(_settings()) as settings:
         try:
@@ -276,8 +298,6 @@ def _plain_errors() -> Iterator[None]:
         _end(error.code, error.detail)
     except drop.RequestFailed as error:
         _end("request_failed", str(error))
-    except psycopg.OperationalError as error:
-        _end("database_unavailable", f"PostgreSQL does not answer: {str(error).splitlines()[0]}. See `onsale doctor`.")
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

@@ -78,7 +78,8 @@ class Settings:
     def mailbox_page(self) -> bool:
         """Whether anybody may read them: only on a machine that serves nobody but itself, since tickets lie in them."""
         host = urlsplit(self.base_url).hostname or ""
-        return self.development_mailbox and host in ("127.0.0.1", "::1", "localhost")
+        alone = host in ("127.0.0.1", "::1", "localhost") and not self.trusted_proxies and not self.secure_cookies
+        return self.development_mailbox and alone
 
     @property
     def base_url(self) -> str:

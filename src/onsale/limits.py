@@ -6,12 +6,14 @@ A bound without a name here is a bug: whatever is unbounded is where an on-sale 
 # --- requests -------------------------------------------------------------------------------------------------------
 # The largest honest body is a hold of a few seats or an order: below 4 KB.
 HOT_BODY_MAX_BYTES = 16 * 1024
-# An organiser may post a chart of 250,000 seats: about 1 MB of compact JSON, with room.
-BODY_MAX_BYTES = 4 * 1024 * 1024
-# Header names and cookies beyond this are an attack, not a browser.
+# The largest honest body is a chart: 100,000 seats take about 150 KB of compact JSON.
+BODY_MAX_BYTES = 4_000_000
+# A random key is 36 characters; beyond this it is no key.
 IDEMPOTENCY_KEY_MAX_LENGTH = 128
-# Open connections of one web process: a burst of 10,000 fans fits, and beyond it the answer is 503 at once.
+# Open connections of one web process: the last bound, where nothing but a bare 503 is said any more.
 HTTP_CONNECTIONS_MAX = 20_000
+# Hot requests under way in one process: a burst of 10,000 fits, and beyond it the answer is 503 with Retry-After.
+HOT_REQUESTS_UNDER_WAY_MAX = 12_000
 # E-mail addresses end at 254 characters (RFC 5321, 4.5.3.1.3).
 EMAIL_MAX_LENGTH = 254
 # A search longer than this finds nothing anyway.
@@ -23,8 +25,6 @@ PAGE_ROWS_DEFAULT = 24
 # --- charts ---------------------------------------------------------------------------------------------------------
 # The largest stadium concert so far sold about 200,000 tickets; twice that is out of reach of a walk to the seat.
 CHART_SEATS_MAX = 400_000
-# What laying down 100,000 seats may take (design.md section 9 asks for 5 s).
-LAY_DOWN_TIMEOUT_S = 60.0
 # A chart is uploaded by an organiser and decoded by every browser, so each of its sizes has an end.
 # A festival with every box its own section needs some hundreds.
 CHART_SECTIONS_MAX = 2_000
@@ -40,13 +40,15 @@ CHART_NAME_CHARS_MAX = 80
 CHART_EXTENT_CM_MAX = 200_000
 # Nobody sits closer; nearer figures are a mistaken unit or seats in one place.
 CHART_SPACING_CM_MIN = 20
-# A chart of 100,000 seats takes about 150 KB.
-CHART_BYTES_MAX = 4_000_000
+# A chart comes in one request.
+CHART_BYTES_MAX = BODY_MAX_BYTES
 # A title is a line on a phone and on a ticket; a summary is what a list shows under it; a description is a long page.
 NAME_MAX_LENGTH = 120
 TITLE_MAX_LENGTH = 160
 SUMMARY_MAX_LENGTH = 300
+# Ten pages: more is a web site of its own.
 DESCRIPTION_MAX_LENGTH = 20_000
+# What still fits a line when an address is printed.
 SLUG_MAX_LENGTH = 80
 # As many as a chart may have zones; past that nobody can tell their colours apart anyway.
 TIERS_MAX = 64
@@ -168,7 +170,7 @@ IDEMPOTENCY_KEPT_S = 86_400
 JOB_ATTEMPTS_MAX = 12
 JOB_WAIT_S = 2
 # Jobs mostly wait, for PostgreSQL or a mail server, so a few run at once...
-JOBS_AT_ONCE = 4
+JOBS_RUNNING_MAX = 4
 # ...and share these threads for their pictures and PDFs. One interpreter does one such thing at a time anyway.
 CRUNCH_THREADS_MAX = 1
 # Facts are kept for followers that were away, and for looking back, this long.

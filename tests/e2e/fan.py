@@ -3,7 +3,8 @@
 import itertools
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,12 +51,13 @@ class Site:
                 return list(range(first, first + count))
         raise AssertionError(f"event {event} has no {count} free seats in a row")
 
-    def guest(self) -> httpx.Client:
+    @contextmanager
+    def guest(self) -> Iterator[httpx.Client]:
         """Somebody else, by the API, with a guest session."""
-        client = httpx.Client(base_url=f"{self.address}/api/v1", timeout=30)
-        token = client.post("/session", json={}).raise_for_status().json()["token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        return client
+        with httpx.Client(base_url=f"{self.address}/api/v1", timeout=30) as client:
+            token = client.post("/session", json={}).raise_for_status().json()["token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            yield client
 
     def buy(self, event: int, seats: Sequence[int]) -> Any:
         """Somebody else buys these seats; their order."""

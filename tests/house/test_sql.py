@@ -45,7 +45,11 @@ def blocks(path: str, text: str) -> list[Block]:
 
 def sql_files() -> dict[str, str]:
     """The text of every SQL file of the package with named queries, by its path below src."""
-    paths = [path for path in sorted(house.PACKAGE.rglob("*.sql")) if path.parent.name != "migrations"]
+    paths = [
+        path
+        for path in sorted(house.PACKAGE.rglob("*.sql"))
+        if path.parent.name != "migrations" and path.name != "schema.sql"
+    ]
     assert any(path.name == "queries.sql" for path in paths), "src/onsale has no queries.sql yet"
     return {path.relative_to(house.SOURCE).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 

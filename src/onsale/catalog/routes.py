@@ -109,8 +109,8 @@ class _Routes:
         return _json(body, 200, headers | ({"content-encoding": "gzip"} if gzipped else {}))
 
     async def create_organiser(self, body: schemas.OrganiserIn, request: Request) -> schemas.OrganiserMade:
-        await self._require_role(request, "operator")
-        organiser_id = await self._catalog.create_organiser(body.name)
+        person = await self._require_role(request, "operator")
+        organiser_id = await self._catalog.create_organiser(body.name, member=person)
         return schemas.OrganiserMade(id=organiser_id, name=body.name, slug=slug_of(body.name))
 
     async def create_venue(self, body: schemas.VenueIn, request: Request) -> schemas.VenueMade:

@@ -108,13 +108,15 @@ class Catalog:
 
     # -- organisers, venues, charts ------------------------------------------------------------------------------------
 
-    async def create_organiser(self, name: str) -> int:
-        """Raises InvalidOrganiser, NameTaken."""
+    async def create_organiser(self, name: str, *, member: uuid.UUID | None = None) -> int:
+        """`member` is the first person who may act for it. Raises InvalidOrganiser, NameTaken."""
         draft.check_organiser(name)
         async with self._database.transaction() as tx:
             organiser_id = await store.insert_organiser(tx, draft.slug_of(name), name)
-        if organiser_id is None:
-            raise NameTaken(f"There is an organiser called {name!r} already")
+            if organiser_id is None:
+                raise NameTaken(f"There is an organiser called {name!r} already")
+            if member is not None:
+                await store.insert_member(tx, organiser_id, member)
         return organiser_id
 
     async def organiser_named(self, name: str) -> int | None:

@@ -29,11 +29,6 @@ Hearer = Callable[[Any], Awaitable[None]]
 Hearers = Mapping[type[Fact], Sequence[Hearer]]
 
 
-def kinds() -> dict[str, type[Fact]]:
-    """Every fact there is, by its name."""
-    return {kind.__name__: kind for kind in Fact.__subclasses__()}
-
-
 class Facts:
     """Records facts and sends each to its hearers."""
 

@@ -36,6 +36,7 @@ class Front:
     def __init__(self, hot: asgi.Router, rest: asgi.App) -> None:
         self._hot = hot
         self._rest = rest
+        self._under_way = 0
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         if scope["type"] != "http":
@@ -65,12 +66,17 @@ class Front:
     async def _answer(self, endpoint: asgi.Endpoint, request: asgi.Request, send: asgi.Send) -> None:
         route = getattr(endpoint, "__name__", "hot")
         began_s = clock.monotonic()
+        self._under_way += 1
         try:
+            if self._under_way > limits.HOT_REQUESTS_UNDER_WAY_MAX:
+                raise problems.Overloaded
             answer = await endpoint(request)
         except Problem as problem:
             answer = asgi.problem(problem)
         except Exception as error:  # noqa: BLE001 - a bug must become an answer, not a dropped connection
             answer = asgi.problem(unexpected(error, request.scope["path"]))
+        finally:
+            self._under_way -= 1
         http_latency.labels(route).observe(clock.monotonic() - began_s)
         http_requests.labels(route, answer.status).inc()
         await asgi.send(answer, request.scope, send)

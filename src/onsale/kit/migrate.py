@@ -11,6 +11,9 @@ from onsale.kit import db
 
 SQL = db.load(__package__)
 
+# Whoever migrates waits for a server that is just starting, and not for one that is not there.
+CONNECT_TIMEOUT_S = 10
+
 JOBS_MIGRATION = "0000_procrastinate.sql"
 """The job queue's own tables, from its own package: first, and once."""
 
@@ -29,8 +32,8 @@ def files(package: str = "onsale.migrations") -> dict[str, str]:
 
 
 def pending(database_url: str) -> list[str]:
-    """Names of the migrations this database has not had. Changes nothing. Raises psycopg.Error."""
-    with psycopg.connect(database_url) as connection:
+    """Names of the migrations this database has not had. Changes nothing. Raises DatabaseAway."""
+    with _connected(database_url) as connection:
         if connection.execute(SQL.migrations_known).fetchone() == (None,):
             return list(files())
         known: dict[str, str] = dict(connection.execute(SQL.applied_migrations).fetchall())
@@ -38,9 +41,9 @@ def pending(database_url: str) -> list[str]:
 
 
 def migrate(database_url: str) -> list[str]:
-    """Bring the database up to date; gives the names of what was applied. Raises MigrationError, psycopg.Error."""
+    """Bring the database up to date; gives the names of what was applied. Raises MigrationError, DatabaseAway."""
     applied = []
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with _connected(database_url) as connection:
         connection.execute(SQL.lock_migrations)
         try:
             connection.execute(SQL.create_migrations)
@@ -52,6 +55,14 @@ def migrate(database_url: str) -> list[str]:
         finally:
             connection.execute(SQL.unlock_migrations)
     return applied
+
+
+def _connected(database_url: str) -> psycopg.Connection[TupleRow]:
+    """A connection on which each statement commits by itself. Raises DatabaseAway, saying what the driver said."""
+    try:
+        return psycopg.connect(database_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+    except psycopg.OperationalError as error:
+        raise db.DatabaseAway(f"PostgreSQL does not answer: {str(error).splitlines()[0]}") from error
 
 
 def _is_new(name: str, text: str, known: dict[str, str]) -> bool:

@@ -28,12 +28,6 @@ def counter(name: str, meaning: str, labels: Sequence[str] = ()) -> prometheus_c
     return prometheus_client.Counter(name, meaning, labels)
 
 
-def gauge(name: str, meaning: str, labels: Sequence[str] = ()) -> prometheus_client.Gauge:
-    """A gauge that is summed over the processes that live."""
-    METRICS[name] = meaning
-    return prometheus_client.Gauge(name, meaning, labels, multiprocess_mode="livesum")
-
-
 def histogram(
     name: str, meaning: str, labels: Sequence[str] = (), buckets: Sequence[float] = LATENCY_BUCKETS_S
 ) -> prometheus_client.Histogram:
@@ -48,11 +42,6 @@ def exposition() -> tuple[bytes, str]:
     registry = prometheus_client.CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
-
-
-def forget_process(process_id: int) -> None:
-    """Take a dead process out of the gauges. Its counters stay: what it counted did happen."""
-    multiprocess.mark_process_dead(process_id)  # type: ignore[no-untyped-call]
 
 
 def configure(level: str, form: str) -> None:

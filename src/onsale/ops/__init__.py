@@ -13,7 +13,7 @@ from onsale.ops.housekeeping import Housekeeping
 from onsale.ops.machine import MachineError, environment, machine, servers_for, shown_address
 from onsale.ops.routes import router
 from onsale.ops.sale import SaleControl
-from onsale.ops.seed import SeedReport, seed
+from onsale.ops.seed import SeedReport, organiser_named, seed
 
 __all__ = [
     "Housekeeping",
@@ -24,6 +24,7 @@ __all__ = [
     "examine",
     "health_router",
     "machine",
+    "organiser_named",
     "router",
     "seed",
     "servers_for",

@@ -6,11 +6,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from onsale.config import Settings
-from onsale.kit import db, redis
+from onsale.kit import db
 from onsale.kit.embedded import running
 from onsale.kit.migrate import pending
-from onsale.kit.pulse import Pulse
-from onsale.kit.redis import RedisAway
+from onsale.ops import cache
 from onsale.ops.machine import with_addresses
 
 
@@ -40,13 +39,13 @@ def settings_table(settings: Settings) -> list[tuple[str, str, str]]:
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything onsale needs here. Changes nothing and starts nothing."""
     embedded_up = running(settings.data_dir) if settings.embedded_database or settings.embedded_redis else False
-    settings = with_addresses(settings)
+    found = with_addresses(settings)
     return [
         _folder(settings.data_dir),
         _port(settings, embedded_up),
-        await _database(settings, embedded_up),
-        await _redis(settings, embedded_up),
-        await _processes(settings),
+        await _database(found, waits=settings.embedded_database and not embedded_up),
+        await _redis(found, waits=settings.embedded_redis and not embedded_up),
+        await _processes(found),
     ]
 
 
@@ -71,8 +70,8 @@ def _port(settings: Settings, embedded_up: bool) -> Finding:
     return Finding("address", f"{where} is used by another program", "Set ONSALE_PORT to another port, or stop it.")
 
 
-async def _database(settings: Settings, embedded_up: bool) -> Finding:
-    if not embedded_up and not os.environ.get("ONSALE_DATABASE_URL"):
+async def _database(settings: Settings, *, waits: bool) -> Finding:
+    if waits:
         return Finding("database", "embedded; `onsale up` starts it")
     database = db.Database(settings.database_url)
     await database.open()
@@ -87,14 +86,10 @@ async def _database(settings: Settings, embedded_up: bool) -> Finding:
     return Finding("database", "answers, all migrations applied")
 
 
-async def _redis(settings: Settings, embedded_up: bool) -> Finding:
-    client = redis.connect(settings.redis_url)
-    try:
-        if await redis.ready(client):
-            return Finding("redis", "answers")
-    finally:
-        await client.aclose()
-    if not embedded_up and not os.environ.get("ONSALE_REDIS_URL"):
+async def _redis(settings: Settings, *, waits: bool) -> Finding:
+    if await cache.answers(settings.redis_url):
+        return Finding("redis", "answers")
+    if waits:
         return Finding("redis", "embedded; `onsale up` starts it")
     return Finding(
         "redis", "does not answer; onsale goes on without it, slower", "Start it, or correct ONSALE_REDIS_URL."
@@ -102,11 +97,7 @@ async def _redis(settings: Settings, embedded_up: bool) -> Finding:
 
 
 async def _processes(settings: Settings) -> Finding:
-    client = redis.connect(settings.redis_url)
-    try:
-        alive = await Pulse(client, "doctor").read("process")
-    except RedisAway:
+    alive = await cache.processes(settings.redis_url)
+    if alive is None:
         return Finding("processes", "not known while redis is away")
-    finally:
-        await client.aclose()
-    return Finding("processes", f"{len(alive)} alive: {', '.join(sorted(alive)) or 'none'}")
+    return Finding("processes", f"{len(alive)} alive: {', '.join(alive) or 'none'}")

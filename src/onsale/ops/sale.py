@@ -32,9 +32,13 @@ class SaleControl:
             await self._inventory.stop(tx, event_id, stopped)
 
     async def say(self, event_id: int, said: EventStatus | None) -> None:
-        """The organiser's word: cancelled, postponed, or neither. A cancelled event's seats are not taken any more."""
+        """The organiser's word: cancelled, postponed, or neither.
+
+        While an event is called off no seats are taken; taking the word back lets the sale go on.
+        """
+        before = await self._catalog.event(event_id)
         await self._catalog.say(event_id, said)
-        if (await self._catalog.event(event_id)).on_sale:
+        if before.on_sale and (said is None) != (before.said is None):
             await self.stop(event_id, said is not None)
 
     async def tell_left(self, event_ids: Iterable[int]) -> None:

@@ -21,7 +21,7 @@ async def seed(
     catalog: Catalog, sales: SaleControl, season: Season, progress: Progress, on_sale_max: int | None = None
 ) -> SeedReport:
     """Create the season and put its events on sale: all of them, or as many as `on_sale_max` says, in their order."""
-    organisers = {name: await _organiser(catalog, name) for name in season.organisers}
+    organisers = {name: await organiser_named(catalog, name) for name in season.organisers}
     charts: list[tuple[int, str, tuple[str, ...]]] = []
     for done, planned in enumerate(season.venues):
         progress("venues", done, len(season.venues))
@@ -41,6 +41,7 @@ async def seed(
     return SeedReport(len(charts), len(event_ids), seats)
 
 
-async def _organiser(catalog: Catalog, name: str) -> int:
+async def organiser_named(catalog: Catalog, name: str) -> int:
+    """The organiser of that name, created if there is none."""
     known = await catalog.organiser_named(name)
     return known if known is not None else await catalog.create_organiser(name)

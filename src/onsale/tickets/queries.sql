@@ -16,7 +16,7 @@ WHERE shard_id = %(shard_id)s AND order_id = ANY (%(order_ids)s)
 ORDER BY order_id, seat_no;
 
 -- name: read
--- One ticket.
+-- One ticket is looked at by its holder, or scanned; it is found by its key alone.
 SELECT shard_id, ticket_id, order_shard_id, order_id, person, seat_no, tier, price_minor, state, code_version, issued_at
 FROM ticket
 WHERE shard_id = %(shard_id)s AND ticket_id = %(ticket_id)s;

@@ -35,7 +35,7 @@ class Pages:
         person = None
         if shopper is not None:
             person = {"signed_in": not shopper.guest, "email": shopper.email, "roles": sorted(shopper.roles)}
-        text = self._environment.get_template(template).render(person=person, **context)
+        text = self._environment.get_template(template).render(person=person, status=status, **context)
         return Response(text, status, {"cache-control": "private, no-store"}, "text/html")
 
 

@@ -213,13 +213,12 @@ async def test_a_hold_that_ran_out_is_swept_and_may_still_be_completed(shop):
 
 
 async def test_hold_and_run_out_again_and_again(shop):
-    """Each round the seats go to the other, half the time swept before; nothing piles up on the buyers."""
+    """Each round the seats go to the other, sometimes swept before; nothing piles up on the buyers."""
     for number in range(6):
-        person = (ANN, BOB)[number % 2]
-        await shop.hold(person, 1, 2, 3)
+        await shop.hold((ANN, BOB)[number % 2], 1, 2, 3)
         await shop.grow_older(301)
         if number % 3:
-            assert await shop.inventory.sweep() == 1
+            assert await shop.inventory.sweep() >= 1
     assert [len(row[0]) for row in await shop.rows("SELECT holds FROM buyer")] == [1, 1]
     assert (await shop.rows("SELECT count(*) FROM hold WHERE state IN (1, 2)"))[0][0] <= 2
 
@@ -425,15 +424,18 @@ async def test_a_database_that_is_away_is_said_at_once_and_found_again(shop, ser
             with pytest.raises(DatabaseAway):
                 await asyncio.wait_for(verb, limits.CONNECTION_WAIT_S + 2)
         operator.execute(door.format(sql.Identifier(name), sql.SQL("true")))
+    assert (await _found_again(lambda: shop.hold(BOB, 2))).whole
+    assert await _found_again(lambda: shop.seats(1, 2)) == "hh"
+
+
+async def _found_again(verb):
+    """Each connection that had died says so once; then there are new ones."""
     for _ in range(50):
         try:
-            view = await shop.hold(BOB, 2)
-            break
+            return await verb()
         except DatabaseAway:
             await asyncio.sleep(0.1)
-    else:
-        pytest.fail("the database was not found again")
-    assert view.whole and await shop.seats(1, 2) == "hh"
+    return pytest.fail("the database was not found again")
 
 
 async def _until_somebody_waits(shop):
