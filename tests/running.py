@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -24,18 +25,6 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
     """Ours, with these ONSALE_* settings and no others; a wide terminal, so that no line is broken."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ONSALE_")}
     return kept | {"COLUMNS": "200", "NO_COLOR": "1"} | {f"ONSALE_{name}": str(value) for name, value in settings.items()}
-
-
-def run(*words: str, timeout_s: float = START_WITHIN_S, **settings: object) -> subprocess.CompletedProcess[str]:
-    """A command from beginning to end."""
-    return subprocess.run(
-        [sys.executable, "-m", "onsale", *words],
-        env=environment(settings),
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
 
 
 @dataclass
@@ -93,6 +82,10 @@ class Running:
         try:
             code = self.process.wait(within_s)
         except subprocess.TimeoutExpired:
+            # In order, so that the servers it brought end with it.
+            self.process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_WITHIN_S)
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"it did not end within {within_s} s:\n{self.said}") from None
@@ -100,6 +93,21 @@ class Running:
         self.reader.join()
         self.process.stdout.close()
         return code
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and all it said, on both of its streams."""
+
+    code: int
+    said: str
+
+
+def run(*words: str, timeout_s: float = START_WITHIN_S, **settings: object) -> Ended:
+    """A command from beginning to end."""
+    running = Running.start(*words, **settings)
+    code = running.wait(timeout_s)
+    return Ended(code, running.said)
 
 
 def await_answer(url: str, status: int = 200, within_s: float = START_WITHIN_S) -> httpx.Response:

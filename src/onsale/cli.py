@@ -1,11 +1,13 @@
 """The command line: up, serve, work, gateway, migrate, seed, import, chart, drop, grant, doctor."""
 
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import msgspec
@@ -24,6 +26,7 @@ from onsale.kit import chance, clock, telemetry
 from onsale.kit.embedded import EmbeddedError
 from onsale.kit.migrate import MigrationError, migrate
 from onsale.kit.problems import Problem
+from onsale.kit.proxies import BadNetworks, parse_trusted
 from onsale.kit.supervise import Supervisor
 from onsale.mount import Role
 
@@ -57,7 +60,7 @@ def up() -> None:
         address = ops.shown_address(machine.settings)
         supervisor = Supervisor(machine.commands(), console.print, tend=machine.tend)
         console.print(f"\n[bold]onsale[/bold] serves on [bold]{address}[/bold]\n")
-        console.print(f"  Buy a ticket     {address}/   (pay with the test card that succeeds)")
+        console.print(f"  Buy a ticket     {address}/   (any e-mail address, and the test card)", soft_wrap=True)
         if machine.settings.mailbox_page:
             console.print(f"  Read its e-mail  {address}/dev/mailbox")
         console.print(f"  The API          {address}/docs\n\nCtrl-C stops it; what was sold is kept.\n")
@@ -69,14 +72,11 @@ def up() -> None:
 def serve(role: Role = Role.ALL, fd: Fd = None) -> None:
     """Serve one role over HTTP: gate, shop, or all."""
     settings = _settings()
-    with ops.servers_for(settings) as ready:
+    with _listening(settings.host, settings.port, fd) as listening, ops.servers_for(settings) as ready:
         web = composition.web(composition.build(ready), role)
-        listening = socket.socket(fileno=fd) if fd is not None else None
         server = uvicorn.Server(
             uvicorn.Config(
                 web,
-                host=ready.host,
-                port=ready.port,
                 loop="uvloop",
                 http="httptools",
                 lifespan="on",
@@ -89,7 +89,10 @@ def serve(role: Role = Role.ALL, fd: Fd = None) -> None:
                 timeout_graceful_shutdown=int(limits.SHUTDOWN_GRACE_S),
             )
         )
-        server.run(sockets=[listening] if listening else None)
+        with suppress(_Told):
+            server.run(sockets=[listening])
+        if not server.started:
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -105,8 +108,9 @@ def work(
 def gateway(port: int = 8001, fd: Fd = None) -> None:
     """Run the sandbox payment gateway, a server of its own."""
     settings = _settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    run_sandbox(settings.data_dir / "sandbox.sqlite", host="127.0.0.1", port=port, fd=fd)
+    book = ops.data_folder(settings) / "sandbox.sqlite"
+    with _listening("127.0.0.1", port, fd) as listening, suppress(_Told):
+        run_sandbox(book, fd=listening.fileno())
 
 
 @app.command("migrate")
@@ -135,7 +139,7 @@ def import_command(
         season = read_tickit({name: (folder / name).read_text() for name in TICKIT_FILES}, clock.utcnow())
     except OSError as error:
         _fail(f"{error.filename} cannot be read: {error.strerror}")
-    except BadTickit as error:
+    except (BadTickit, UnicodeDecodeError) as error:
         _fail(str(error))
     with ops.servers_for(_settings()) as settings:
         migrate(settings.database_url)
@@ -159,7 +163,7 @@ def chart_generate(
     if out is None:
         sys.stdout.write(body.decode() + "\n")
     else:
-        out.write_bytes(body)
+        _write(out, body)
     console.print(f"{seats} seats, {len(body)} bytes, seed {drawn_with}")
 
 
@@ -272,8 +276,30 @@ async def _plant(settings: config.Settings, season: Season, on_sale_max: int | N
     console.print(f"Seeded {report.events} events at {report.venues} venues, {report.seats:,} seats on sale.")
 
 
+@contextmanager
+def _listening(host: str, port: int, fd: int | None) -> Iterator[socket.socket]:
+    """The inherited socket, or one of our own on that address."""
+    if fd is None:
+        with ops.listening(host, port) as made:
+            yield made
+    else:
+        with socket.socket(fileno=fd) as given:
+            yield given
+
+
+def _write(path: Path, body: bytes) -> None:
+    try:
+        path.write_bytes(body)
+    except OSError as error:
+        _fail(f"{path} cannot be written: {error.strerror}")
+
+
 def _settings() -> config.Settings:
     settings = config.read()
+    try:
+        parse_trusted(settings.trusted_proxies)
+    except BadNetworks as error:
+        raise config.BadSetting(f"ONSALE_TRUSTED_PROXIES: {error}") from error
     telemetry.configure(settings.log_level, settings.log_format)
     return settings
 
@@ -307,7 +333,17 @@ def _end(code: str, message: str) -> NoReturn:
     raise SystemExit(1)
 
 
+class _Told(SystemExit):
+    """SIGTERM, as an exception: what was opened is closed on the way out, embedded servers too."""
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Told(128 + number)
+
+
 def main() -> None:
     """Where the `onsale` script begins."""
+    # uvicorn finishes what has begun and then sends itself the signal again, which would end us on the spot.
+    signal.signal(signal.SIGTERM, _on_sigterm)
     with _plain_errors():
         app()

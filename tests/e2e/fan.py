@@ -3,7 +3,8 @@
 import itertools
 import re
 import struct
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,15 @@ class Site:
         body = httpx.get(f"{self.address}/api/v1/events/{event}/availability").raise_for_status().content
         _, seats = struct.unpack(">QI", body[:12])
         return [body[12 + seat // 4] >> 2 * (seat % 4) & 3 for seat in range(seats)]
+
+    def await_states(self, event: int, wanted: Mapping[int, int]) -> None:
+        """The map may be a moment old; it must come to show these seats so."""
+        for _ in range(50):
+            states = self.states(event)
+            if all(states[seat] == state for seat, state in wanted.items()):
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"wanted {wanted}, seen {[states[seat] for seat in wanted]}")
 
     def free_together(self, event: int, count: int, *, after: int = 0) -> list[int]:
         """Numbers of seats that are free and follow each other."""

@@ -39,12 +39,12 @@ def test_a_fan_finds_an_event_and_leaves_with_tickets(visit, site, size, picture
     picture(fan, "pay")
     fan.pay("sandbox_declined")
     expect(fan.problem).to_contain_text(re.compile(r"Your bank said no.*kept for \d:\d\d", re.DOTALL))
-    assert site.states(event["id"])[seats[0]] == 1, "the seats stay held after the bank's no"
+    site.await_states(event["id"], dict.fromkeys(seats, 1))
 
     fan.pay()
     expect(fan.tickets).to_have_count(2)
     expect(fan.page.get_by_role("heading", name="You are going.")).to_be_visible()
-    assert [site.states(event["id"])[seat] for seat in seats] == [2, 2]
+    site.await_states(event["id"], dict.fromkeys(seats, 2))
     codes = _codes(fan)
     assert len(set(codes)) == 2, "each ticket shows a code of its own that a scanner can read"
     picture(fan, "tickets")

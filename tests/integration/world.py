@@ -258,7 +258,9 @@ async def put_on_sale(house: composition.House, **changes: Any) -> int:
     seats = changes.pop("seats", SEATS)
     face, fee = changes.pop("face_minor", FACE_MINOR), changes.pop("fee_minor", FEE_MINOR)
     name = f"Hall {ids.new_id():x}"
-    venue_id = await house.catalog.create_venue(NewVenue(name=name, city="Prague", country="CZ", timezone="Europe/Prague"))
+    venue_id = await house.catalog.create_venue(
+        NewVenue(name=name, city="Prague", country="CZ", timezone="Europe/Prague")
+    )
     chart = generate_chart("club" if seats > 6_000 else "theatre", seats, name)
     now = clock.utcnow()
     event: dict[str, Any] = {

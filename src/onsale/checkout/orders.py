@@ -82,7 +82,7 @@ class Orders:
         wanted = sorted(set(holds))
         _check(wanted)
         shard_id = wanted[0][0]
-        async with self._database.transaction(shard_id) as tx:
+        async with self._database.pipelined(shard_id) as tx:
             order_id = await self._repeated(tx, shard_id, person, key_hash)
             if order_id is None:
                 views = [await self._inventory.look(tx, shard, hold_id, person) for shard, hold_id in wanted]
@@ -165,7 +165,7 @@ class Orders:
         self, shard_id: ShardId, order_id: int, *, person: PersonKey | None = None, secret: str | None = None
     ) -> OrderView:
         """An order for its owner, or for who has its secret. Raises OrderNotFound for everybody else."""
-        async with self._database.transaction(shard_id) as tx:
+        async with self._database.pipelined(shard_id) as tx:
             order = await store.read_order(tx, shard_id, order_id)
             if order is None or not self._may_see(order, person, secret):
                 raise OrderNotFound
@@ -175,7 +175,7 @@ class Orders:
         self, shard_id: ShardId, order_id: int, *, person: PersonKey | None, secret: str | None
     ) -> None:
         """Raises OrderNotFound for everybody but the order's owner and who has its secret."""
-        async with self._database.transaction(shard_id) as tx:
+        async with self._database.pipelined(shard_id) as tx:
             order = await store.read_order(tx, shard_id, order_id)
         if order is None or not self._may_see(order, person, secret):
             raise OrderNotFound

@@ -71,7 +71,7 @@ class Payments:
 
     async def _start(self, shard_id: ShardId, order_id: int, method: str) -> Payment | None:
         """Keep the seats for long enough and write the attempt; None when there is nothing to start."""
-        async with self._database.transaction(shard_id) as tx:
+        async with self._database.pipelined(shard_id) as tx:
             order = await self._locked(tx, shard_id, order_id)
             earlier = await store.read_payments(tx, shard_id, order_id)
             if order.state is OrderState.LOST or order.state is OrderState.CAPTURE_FAILED:
@@ -156,7 +156,7 @@ class Payments:
     async def _sell(self, payment: Payment, outcome: Outcome) -> Payment | None:
         """The money is reserved: seats sold, tickets issued, order paid, in one transaction; or the way back begins."""
         try:
-            async with self._database.transaction(payment.shard_id) as tx:
+            async with self._database.pipelined(payment.shard_id) as tx:
                 order = await self._locked(tx, payment.shard_id, payment.order_id)
                 if not await store.step_payment(tx, payment, PaymentState.CAPTURING, ref=outcome.ref):
                     return None
@@ -196,7 +196,7 @@ class Payments:
 
     async def _fail(self, payment: Payment, to: PaymentState, reason: str, outcome: Outcome) -> Payment | None:
         """Record that this attempt brings no tickets. Declined: the seats stay held and another attempt may follow."""
-        async with self._database.transaction(payment.shard_id) as tx:
+        async with self._database.pipelined(payment.shard_id) as tx:
             order = await self._locked(tx, payment.shard_id, payment.order_id)
             if not await store.step_payment(tx, payment, to, ref=outcome.ref, decline_code=reason):
                 return None
@@ -214,7 +214,7 @@ class Payments:
         to = after_capturing(outcome.state)
         if to is None:
             return None
-        async with self._database.transaction(payment.shard_id) as tx:
+        async with self._database.pipelined(payment.shard_id) as tx:
             order = await self._locked(tx, payment.shard_id, payment.order_id)
             if not await store.step_payment(tx, payment, to):
                 return None
@@ -250,7 +250,7 @@ class Payments:
         """A step on the way back; the order has ended already."""
         if to is None:
             return None
-        async with self._database.transaction(payment.shard_id) as tx:
+        async with self._database.pipelined(payment.shard_id) as tx:
             if not await store.step_payment(tx, payment, to):
                 return None
         return replace(payment, state=to)
@@ -261,7 +261,7 @@ class Payments:
         Side by side, since each may take the gateway's whole time limit. One that raises does not keep the others from
         their end; what was raised comes out together, when all are done.
         """
-        async with self._database.transaction() as tx:
+        async with self._database.pipelined() as tx:
             found = await store.unfinished_payments(tx, limits.RECONCILE_AFTER_S, limits.RECONCILE_BATCH_MAX)
         ends = await asyncio.gather(*(self._drive_on(*key) for key in found), return_exceptions=True)
         if errors := [end for end in ends if isinstance(end, Exception)]:
@@ -269,7 +269,7 @@ class Payments:
         return len(found)
 
     async def _drive_on(self, shard_id: ShardId, order_id: int, attempt: int) -> None:
-        async with self._database.transaction(shard_id) as tx:
+        async with self._database.pipelined(shard_id) as tx:
             payments = await store.read_payments(tx, shard_id, order_id)
         await self.drive(payments[attempt - 1])
 

@@ -22,7 +22,7 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     holds: Annotated[list[ShortText], msgspec.Meta(min_length=1, max_length=limits.HOLDS_PER_ORDER_MAX)]
     email: Annotated[str, msgspec.Meta(max_length=limits.EMAIL_MAX_LENGTH)]
-    phone: Annotated[str, msgspec.Meta(max_length=32, pattern=r"^\+?[0-9 ()/.-]{5,32}$")] | None = None
+    phone: Annotated[str, msgspec.Meta(max_length=32, pattern=r"^\+?[0-9 ()/.-]{5,32}$(?!\n)")] | None = None
 
 
 class PaymentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

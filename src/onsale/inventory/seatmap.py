@@ -62,13 +62,17 @@ class SeatMap:
     def _begin(self, shard_id: ShardId) -> asyncio.Task[Picture]:
         task = tasks.spawn(self._refresh(shard_id), name=f"seat map {shard_id}")
         self._refreshing[shard_id] = task
-        task.add_done_callback(lambda _: self._refreshing.pop(shard_id, None))
         return task
 
     async def _refresh(self, shard_id: ShardId) -> Picture:
         asked_at_s = clock.monotonic()
-        async with self._database.reading(shard_id) as tx:
-            version, states = await store.picture(tx, shard_id)
+        try:
+            async with self._database.reading(shard_id) as tx:
+                version, states = await store.picture(tx, shard_id)
+        finally:
+            # Before the task counts as done: whoever found a task that is done here would wait for it for ever,
+            # without giving way to anybody.
+            del self._refreshing[shard_id]
         picture = Picture(version, states, pack_states(version, states), asked_at_s)
         self._pictures[shard_id] = picture
         self._pictures.move_to_end(shard_id)

@@ -84,7 +84,7 @@ async def sweep(database: db.Database, facts: Facts, now: datetime | None = None
         by_shard.setdefault(shard_id, []).append(hold_id)
     swept = 0
     for shard_id, hold_ids in sorted(by_shard.items()):
-        async with database.pipelined(shard_id) as tx:
+        async with database.batch(shard_id) as tx:
             locked = await store.lock_holds(tx, shard_id, hold_ids, now)
             count, writes = decide_expiries(hold_ids, locked)
             await store.write(tx, shard_id, writes)

@@ -56,7 +56,7 @@ class Taker:
         """One transaction for a disjoint batch. `now` is the shard's own clock unless a test gives it."""
         persons = [ask.person for ask in asks]
         wanted = [seat_no for ask in asks for seat_no in ask.seats]
-        async with self._database.pipelined(shard_id) as tx:
+        async with self._database.batch(shard_id) as tx:
             found = await store.lock_for_asks(tx, shard_id, persons, wanted, now)
             if found is None:
                 return [NotOnSale() for _ in asks]

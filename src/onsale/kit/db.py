@@ -103,10 +103,18 @@ class Database:
 
     @asynccontextmanager
     async def pipelined(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
-        """A transaction for a batch: its statements are sent without waiting for each other's answers.
+        """A transaction whose statements are sent without waiting for each other's answers.
 
-        A round trip is paid where a result is fetched, not per statement; BEGIN travels with the first of them.
+        A round trip is paid where a result is fetched, not per statement; BEGIN travels with the first of them. What a
+        statement raises shows at the next fetch, or at the end.
         """
+        with _OurErrors():
+            async with self._write.connection() as connection, connection.pipeline(), connection.transaction():
+                yield connection
+
+    @asynccontextmanager
+    async def batch(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
+        """The same for a batch of requests that travel together, on connections that nothing else uses."""
         with _OurErrors():
             async with self._batch.connection() as connection, connection.pipeline(), connection.transaction():
                 yield connection

@@ -10,7 +10,7 @@ Owns no tables.
 from onsale.ops.doctor import examine, settings_table
 from onsale.ops.health import router as health_router
 from onsale.ops.housekeeping import Housekeeping
-from onsale.ops.machine import MachineError, environment, machine, servers_for, shown_address
+from onsale.ops.machine import MachineError, data_folder, environment, listening, machine, servers_for, shown_address
 from onsale.ops.routes import router
 from onsale.ops.sale import SaleControl
 from onsale.ops.seed import SeedReport, organiser_named, seed
@@ -20,9 +20,11 @@ __all__ = [
     "MachineError",
     "SaleControl",
     "SeedReport",
+    "data_folder",
     "environment",
     "examine",
     "health_router",
+    "listening",
     "machine",
     "organiser_named",
     "router",

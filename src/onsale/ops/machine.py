@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
@@ -64,11 +65,11 @@ class Machine:
 def machine(settings: Settings) -> Iterator[Machine]:
     """Claim the address and the data folder, start what is embedded. Raises MachineError, EmbeddedError."""
     with ExitStack() as stack:
-        web = stack.enter_context(_listening(settings.host, settings.port))
+        web = stack.enter_context(listening(settings.host, settings.port))
         settings = replace(settings, port=web.getsockname()[1])
         gateway = None
         if not settings.gateway_url:
-            gateway = stack.enter_context(_listening("127.0.0.1", 0))
+            gateway = stack.enter_context(listening("127.0.0.1", 0))
             settings = replace(settings, gateway_url=f"http://127.0.0.1:{gateway.getsockname()[1]}")
         servers = None
         if settings.embedded_database or settings.embedded_redis:
@@ -76,6 +77,7 @@ def machine(settings: Settings) -> Iterator[Machine]:
                 Embedded.start(settings.data_dir, postgres=settings.embedded_database, valkey=settings.embedded_redis)
             )
         settings = with_secret(with_addresses(settings))
+        data_folder(settings)
         metrics = metrics_dir(settings)
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir(parents=True)
@@ -131,6 +133,21 @@ def _write_secret(path: Path) -> None:
         draft.unlink()
 
 
+def data_folder(settings: Settings) -> Path:
+    """The data folder, made if it is not there. Raises MachineError when it cannot be written."""
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise MachineError(
+            "data_dir_not_writable",
+            f"The data folder {folder} cannot be used: {error.strerror}. "
+            "Make it writable for this user, or name another with ONSALE_DATA_DIR.",
+        ) from error
+
+
 def metrics_dir(settings: Settings) -> Path:
     """Where the processes of this machine leave their metrics for each other."""
     return (settings.data_dir / "metrics").resolve()
@@ -149,7 +166,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A listening socket that outlives the processes which serve it: a restart refuses nobody."""
     try:
         made = socket.create_server((host, port), family=_family(host), backlog=BACKLOG_MAX, reuse_port=False)

@@ -34,7 +34,11 @@ async def test_the_secret_is_told_once_and_shows_the_order_without_a_session(sho
     by_secret = await shop.client.get(address, headers={"Onsale-Order-Secret": made["secret"]})
     assert ok(by_secret, 200)["id"] == made["id"]
     refused(await shop.client.get(address), 404, "order_not_found")
-    refused(await shop.client.get(address, headers={"Onsale-Order-Secret": "x" + made["secret"][1:]}), 404, "order_not_found")
+    refused(
+        await shop.client.get(address, headers={"Onsale-Order-Secret": "x" + made["secret"][1:]}),
+        404,
+        "order_not_found",
+    )
     paid = await shop.client.post(
         f"{address}/payment", json={"method": "sandbox_ok"}, headers={"Onsale-Order-Secret": made["secret"]}
     )
@@ -149,7 +153,9 @@ async def test_a_hold_that_is_in_an_order_is_not_put_into_another(shop: World, a
 
 
 async def test_more_holds_than_an_order_takes_are_refused(shop: World, ann: Fan):
-    too_many = [ids.public("hld", ids.shard_of(shop.event), number + 1) for number in range(limits.HOLDS_PER_ORDER_MAX + 1)]
+    too_many = [
+        ids.public("hld", ids.shard_of(shop.event), number + 1) for number in range(limits.HOLDS_PER_ORDER_MAX + 1)
+    ]
     refused(await ann.place(*too_many), 422, "invalid_request")
     refused(await ann.place(), 422, "invalid_request")
 

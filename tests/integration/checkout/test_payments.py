@@ -64,7 +64,9 @@ async def test_starting_to_pay_gives_the_seats_at_least_a_minute(shop: World, an
     await shop.run_out(hold)
     shop.gateway.script["before authorise"] = NO_ANSWER
     ok(await ann.pay(order), 202)
-    left_s = await shop.value("SELECT extract(epoch FROM held_until - statement_timestamp())::float FROM seat WHERE seat_no = 1")
+    left_s = await shop.value(
+        "SELECT extract(epoch FROM held_until - statement_timestamp())::float FROM seat WHERE seat_no = 1"
+    )
     assert limits.GATEWAY_TIMEOUT_S < left_s <= limits.PAYMENT_EXTENSION_S
 
 

@@ -20,7 +20,9 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_ticket_is_a_picture_and_a_page_for_its_holder_and_for_who_has_its_key(shop: World, ann: Fan, form: str):
+async def test_a_ticket_is_a_picture_and_a_page_for_its_holder_and_for_who_has_its_key(
+    shop: World, ann: Fan, form: str
+):
     [ticket] = (await ann.buy(7))["tickets"]
     kind, head = FORMS[form]
     by_holder = await ann.get(f"/api/v1/tickets/{ticket['id']}.{form}")

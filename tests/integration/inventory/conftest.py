@@ -1,9 +1,10 @@
 """A shop whose event of 60 places is on sale."""
 
 import pytest
+from tests.integration.inventory.opening import open_shop
+from tests.integration.inventory.shop import Shop
 
 from onsale.kit import db
-from tests.integration.inventory.shop import Shop, open_shop
 
 
 @pytest.fixture

@@ -1,20 +1,15 @@
-"""A shop with one event on sale, laid down through the catalogue's own door; used by the races, too."""
+"""The parts that sell one event, in one process: what tests drive, and the processes of a race."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from onsale.catalog import Catalog, Chart, NewEvent, NewVenue
-from onsale.catalog.season import priced
+from onsale.catalog import Catalog
 from onsale.inventory import Inventory
-from onsale.kit import clock, db, ids
+from onsale.kit import db, ids
 from onsale.kit.facts import Facts
 from onsale.kit.ids import PersonKey, ShardId
 from onsale.kit.jobs import Jobs
-from onsale.ops import SaleControl
-from tests.unit.inventory.hall import HALL
-
-DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,6 @@ class Shop:
     catalog: Catalog
     facts: Facts
     inventory: Inventory
-    sales: SaleControl
     event_id: int
 
     @property
@@ -62,35 +56,13 @@ class Shop:
         async with self.database.transaction() as tx:
             named = {"age": timedelta(seconds=seconds)}
             await tx.execute("UPDATE seat SET held_until = held_until - %(age)s WHERE state = 1", named)
-            await tx.execute("UPDATE hold SET expires_at = expires_at - %(age)s, max_until = max_until - %(age)s", named)
+            await tx.execute(
+                "UPDATE hold SET expires_at = expires_at - %(age)s, max_until = max_until - %(age)s", named
+            )
 
 
 def in_one_process(database: db.Database, database_url: str, event_id: int = 0) -> Shop:
     """The parts over a database in which the event is on sale already."""
     catalog, facts = Catalog(database), Facts(Jobs(database_url))
     inventory = Inventory(database, catalog, facts)
-    return Shop(database, catalog, facts, inventory, SaleControl(database, catalog, inventory), event_id)
-
-
-async def open_shop(database: db.Database, database_url: str, chart: Chart = HALL, **changes: Any) -> Shop:
-    """An organiser, a venue, its chart, an event, and the event on sale, opened a day ago."""
-    shop = in_one_process(database, database_url)
-    organiser_id = await shop.catalog.create_organiser("Alder Trust")
-    venue = NewVenue(name=chart.name, city="Lyon", country="FR", timezone="Europe/Paris")
-    venue_id = await shop.catalog.create_venue(venue)
-    chart_hash = await shop.catalog.add_chart(venue_id, chart)
-    now: datetime = clock.utcnow()
-    draft: dict[str, Any] = {
-        "genre": "Jazz",
-        "title": "Trio",
-        "starts_at": now + 7 * DAY,
-        "ends_at": now + 7 * DAY + DAY / 12,
-        "opens_at": now - DAY,
-        "closes_at": now + 7 * DAY,
-        "currency": "EUR",
-        "tiers": priced(chart.zones, 6000, 2000),
-    } | changes
-    event = NewEvent(organiser_id=organiser_id, venue_id=venue_id, chart_hash=chart_hash, **draft)
-    opened = in_one_process(database, database_url, await shop.catalog.create_event(event))
-    assert await opened.sales.put_on_sale(opened.event_id) == chart.seats
-    return opened
+    return Shop(database, catalog, facts, inventory, event_id)

@@ -5,13 +5,14 @@ from collections import Counter
 from itertools import chain
 
 import pytest
+from tests.integration.inventory.opening import sales_of
+from tests.unit.inventory.hall import ACCESSIBLE
 
 from onsale.inventory import NotOnSale
 from onsale.inventory.errors import NoSeatsTogether, SaleStopped, TooManySeats
 from onsale.inventory.service import Best
 from onsale.kit.ids import new_person
 from onsale.kit.problems import KeyReused, NotFound, Overloaded
-from tests.unit.inventory.hall import ACCESSIBLE
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +71,12 @@ async def test_who_asks_for_the_best_of_nothing_costs_two_looks_and_no_more(shop
     await shop.rows("UPDATE seat SET state = 3 RETURNING 1")
     looks = []
     look = shop.inventory.seat_map._refresh
-    monkeypatch.setattr(shop.inventory.seat_map, "_refresh", lambda shard_id: looks.append(shard_id) or look(shard_id))
+
+    def counted(shard_id):
+        looks.append(shard_id)
+        return look(shard_id)
+
+    monkeypatch.setattr(shop.inventory.seat_map, "_refresh", counted)
     for _ in range(3):
         with pytest.raises(NoSeatsTogether):
             await best(shop, ANN, 2)
@@ -91,7 +97,7 @@ async def test_who_loses_every_race_is_told_to_try_again_and_not_that_nothing_is
 
 
 async def test_other_refusals_pass_through(shop):
-    await shop.sales.stop(shop.event_id, True)
+    await sales_of(shop).stop(shop.event_id, True)
     with pytest.raises(SaleStopped):
         await best(shop, ANN, 2)
     await shop.rows("DELETE FROM seat RETURNING 1")

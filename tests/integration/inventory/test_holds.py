@@ -7,9 +7,11 @@ from datetime import timedelta
 import psycopg
 import pytest
 from psycopg import sql
+from tests.integration.inventory.opening import DAY, open_shop, sales_of
+from tests.integration.inventory.shop import in_one_process
 
 from onsale import limits
-from onsale.inventory import HoldExpired, HoldNotFound, NotOnSale, settle
+from onsale.inventory import HoldExpired, HoldNotFound, HoldView, NotOnSale, settle
 from onsale.inventory.errors import (
     DuplicateSeat,
     PersonLimit,
@@ -27,7 +29,6 @@ from onsale.kit import clock, ids
 from onsale.kit.db import Contended, Database, DatabaseAway
 from onsale.kit.ids import ShardId, new_id, new_person
 from onsale.kit.problems import KeyReused
-from tests.integration.inventory.shop import DAY, in_one_process, open_shop
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +86,7 @@ async def test_a_sale_that_has_not_opened_has_ended_or_is_stopped_refuses(databa
     await shop.rows("UPDATE sale SET opens_at = %(now)s, closes_at = %(now)s RETURNING 1", now=now)
     with pytest.raises(SaleEnded):
         await shop.hold(ANN, 1)
-    await shop.sales.stop(shop.event_id, True)
+    await sales_of(shop).stop(shop.event_id, True)
     with pytest.raises(SaleStopped):
         await shop.hold(ANN, 1)
 
@@ -237,6 +238,7 @@ async def test_time_is_a_value_where_a_test_gives_it(shop):
     [taken] = await taker.take_batch(shop.shard_id, [Ask(BOB, (1,), new_id())])
     assert isinstance(taken, SeatsTaken)
     [view] = await taker.take_batch(shop.shard_id, [Ask(BOB, (1,), new_id())], later)
+    assert isinstance(view, HoldView)
     assert view.now == later and view.hold.expires_at == later + timedelta(seconds=300)
     assert await settle.sweep(shop.database, shop.facts, later) == 1
 
@@ -331,7 +333,7 @@ async def test_a_snapshot_and_the_facts_after_it_give_a_fresh_snapshot(shop):
 
 async def test_an_event_goes_on_sale_once_and_says_so(shop):
     assert await shop.told() == [("SaleLaidDown", {"shard_id": shop.shard_id, "seats": 60})]
-    assert await shop.sales.put_on_sale(shop.event_id) == 0
+    assert await sales_of(shop).put_on_sale(shop.event_id) == 0
     assert len(await shop.told()) == 1
     assert await shop.inventory.count_free(shop.event_id) == {1: 24, 2: 24, 3: 12}
 
@@ -355,7 +357,7 @@ async def test_a_refused_ask_does_not_fail_its_neighbours_in_a_batch(shop):
 
 
 async def test_an_ask_the_database_cannot_bear_fails_its_whole_batch_and_nothing_of_it_is_written(shop):
-    """Not yet isolated: an id drawn twice (one in 2^63) takes its neighbours along. All of them may simply ask again."""
+    """Not yet isolated: an id drawn twice (one in 2^63) takes its neighbours along. All of them may ask again."""
     known = (await shop.hold(CAT, 9)).hold
     taker, asks = Taker(shop.database, shop.facts), [Ask(ANN, (1,), known.hold_id), Ask(BOB, (2,), new_id())]
     answers = await asyncio.gather(*(taker.take(shop.shard_id, ask) for ask in asks), return_exceptions=True)
@@ -440,7 +442,9 @@ async def _found_again(verb):
 
 async def _until_somebody_waits(shop):
     for _ in range(200):
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
         if (await shop.rows(waiting))[0][0]:
             return
         await asyncio.sleep(0.01)

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from tests.integration.inventory.opening import open_shop
 
 from onsale.catalog import generate_chart
 from onsale.inventory.store import SQL
 from onsale.kit import db
-from tests.integration.inventory.shop import open_shop
 
 pytestmark = pytest.mark.anyio
 
@@ -97,9 +97,7 @@ def found_in(connection, shard_id):
 @pytest.fixture
 def connection(database_url):
     """As the pools make them, but for psycopg's own preparing, which would get in the way of ours."""
-    with psycopg.connect(
-        database_url, autocommit=True, options=db.options(), prepare_threshold=None
-    ) as connection:
+    with psycopg.connect(database_url, autocommit=True, options=db.options(), prepare_threshold=None) as connection:
         yield connection
 
 

@@ -108,3 +108,22 @@ async def test_an_asker_who_leaves_does_not_take_the_picture_from_the_others(she
     await asyncio.sleep(0)
     shelf.gate.set()
     assert (await stayer).version == 1 and leaver.cancelled()
+
+
+@pytest.mark.anyio
+async def test_who_comes_in_the_very_moment_a_look_ends_begins_the_next(shelf, monkeypatch):
+    """A look that is done and not yet cleared away can be awaited without end and without giving way to anybody."""
+    seats = SeatMap(shelf)
+    late: list[asyncio.Task[Picture]] = []
+    look = shelf._picture
+
+    async def last_word(tx, shard_id):
+        seen = await look(tx, shard_id)
+        if not late:
+            shelf.now_s += 0.01
+            late.append(asyncio.create_task(seats.picture(SHARD, fresh=True)))
+        return seen
+
+    monkeypatch.setattr("onsale.inventory.seatmap.store.picture", last_word)
+    assert (await seats.picture(SHARD)).version == 1
+    assert (await late[0]).version == 2

@@ -1,0 +1,161 @@
+"""One process of a race, with pools of its own: a line of JSON tells what to play, and a second line to start.
+
+It says "ready" in between, answers with one line of JSON, and waits for the next race.
+`rush_unprotected` is the twin without locks: it exists only here.
+"""
+
+import asyncio
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from tests.integration.inventory.shop import Shop, in_one_process
+
+from onsale.inventory import settle
+from onsale.inventory.service import Best
+from onsale.kit import clock, db
+from onsale.kit.ids import PersonKey, new_id
+from onsale.kit.problems import Problem
+
+Task = dict[str, Any]
+AT_ONCE_MAX = 40
+_LOOK = "SELECT count(*) FROM seat WHERE shard_id = %(shard_id)s AND seat_no = ANY (%(seats)s) AND state <> 0"
+_TAKE = """
+UPDATE seat SET state = 1, hold_id = %(hold_id)s, held_until = now() + interval '5 minutes'
+WHERE shard_id = %(shard_id)s AND seat_no = ANY (%(seats)s)
+"""
+
+
+async def answered(work: Awaitable[Any]) -> Any:
+    """What came of it: its value, or the code of the refusal with what it names. A bug ends the process."""
+    try:
+        return await work
+    except Problem as problem:
+        return {"code": problem.code, **problem.extra}
+
+
+async def together(works: list[Callable[[], Awaitable[Any]]]) -> list[Any]:
+    """All of them, at most `AT_ONCE_MAX` under way, in their order."""
+    room = asyncio.Semaphore(AT_ONCE_MAX)
+
+    async def one(work: Callable[[], Awaitable[Any]]) -> Any:
+        async with room:
+            return await answered(work())
+
+    return await asyncio.gather(*(one(work) for work in works))
+
+
+async def rush(shop: Shop, task: Task) -> list[Any]:
+    """Each wish is of one person: [person, seats]. Answers seats held, or the refusal."""
+
+    async def ask(person: str, seats: list[int]) -> list[int]:
+        return list((await shop.hold(PersonKey(UUID(person)), *seats)).hold.seats)
+
+    return await together([partial(ask, person, seats) for person, seats in task["wishes"]])
+
+
+async def rush_unprotected(shop: Shop, task: Task) -> list[Any]:
+    """The same by looking first and writing then, as everybody writes it once: two may look before either writes."""
+
+    async def ask(seats: list[int]) -> Any:
+        named = {"shard_id": shop.shard_id, "seats": seats, "hold_id": new_id()}
+        async with shop.database.transaction() as tx:
+            row = await (await tx.execute(_LOOK, named)).fetchone()
+            if row is None or row[0]:
+                return {"code": "seats_taken", "taken": seats}
+            await tx.execute(_TAKE, named)
+        return seats
+
+    return await together([partial(ask, seats) for _, seats in task["wishes"]])
+
+
+async def best(shop: Shop, task: Task) -> list[Any]:
+    async def ask(person: str) -> list[int]:
+        wish = Best(task["quantity"])
+        return list((await shop.inventory.hold_best(shop.event_id, PersonKey(UUID(person)), wish)).hold.seats)
+
+    return await together([partial(ask, person) for person in task["persons"]])
+
+
+async def mixed(shop: Shop, task: Task) -> dict[str, int]:
+    """Every verb at random over few seats and few persons, so that each waits for the other all the time."""
+    dice = random.Random(task["seed"])
+    persons = [PersonKey(UUID(person)) for person in task["persons"]]
+    made: list[tuple[int, PersonKey]] = []
+    orders: list[tuple[int, PersonKey, tuple[int, ...]]] = []
+    counted: Counter[str] = Counter()
+
+    async def hold() -> None:
+        person = dice.choice(persons)
+        view = await shop.hold(person, *dice.sample(range(task["seats"]), dice.randint(1, 4)))
+        made.append((view.hold.hold_id, person))
+
+    async def extend() -> None:
+        some = dice.sample(made, min(3, len(made)))
+        async with shop.database.transaction(shop.shard_id) as tx:
+            await shop.inventory.extend(tx, shop.shard_id, [hold_id for hold_id, _ in some], 60)
+
+    async def confirm() -> None:
+        some, order_id = dict(dice.sample(made, min(2, len(made)))), new_id()
+        answers = await shop.pay(*some, order_id=order_id)
+        sold = [(order_id, hold.person, hold.seats) for hold in answers.values() if hold]
+        orders.extend(sold)
+
+    async def release() -> None:
+        if made:
+            await shop.inventory.let_go(shop.shard_id, *dice.choice(made))
+
+    async def take_back() -> None:
+        if orders:
+            order_id, person, seats = orders.pop(dice.randrange(len(orders)))
+            async with shop.database.transaction(shop.shard_id) as tx:
+                await shop.inventory.take_back(tx, shop.shard_id, person, order_id, seats)
+
+    async def sweep() -> None:
+        later = clock.utcnow() + timedelta(hours=1)
+        await settle.sweep(shop.database, shop.facts, later)
+
+    async def forget() -> None:
+        await shop.inventory.forget_ended()
+
+    verbs = [hold] * 8 + [extend] * 4 + [confirm] * 4 + [release] * 2 + [take_back] * 4 + [sweep] * 2 + [forget]
+
+    async def fan() -> None:
+        for _ in range(task["rounds"]):
+            verb = dice.choice(verbs)
+            answer = await answered(verb())
+            counted[f"{verb.__name__} {answer['code'] if answer else 'done'}"] += 1
+
+    await asyncio.gather(*(fan() for _ in range(task["fans"])))
+    return dict(counted)
+
+
+PLAYS: dict[str, Callable[[Shop, Task], Awaitable[Any]]] = {
+    "rush": rush,
+    "rush_unprotected": rush_unprotected,
+    "best": best,
+    "mixed": mixed,
+}
+
+
+async def run(task: Task) -> None:
+    database = db.Database(task["url"])
+    await database.open()
+    shop = in_one_process(database, task["url"], task["event"])
+    await shop.catalog.layout(await shop.catalog.event(shop.event_id))
+    await shop.inventory.seat_map.picture(shop.shard_id)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(await PLAYS[task["play"]](shop, task)), flush=True)
+    await database.close()
+
+
+if __name__ == "__main__":
+    while line := sys.stdin.readline():
+        asyncio.run(run(json.loads(line)))
