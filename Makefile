@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock clean setup setup-dev test-tools
+.PHONY: help run test screenshots lint format lock clean setup setup-dev test-tools
 VENV := .venv/bin
 # Hashes and versions, and no index's address: where packages come from is its user's own affair.
 UV := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --only-binary :all:
@@ -16,6 +16,9 @@ run: setup ## Serve on http://127.0.0.1:8000 with a small demo season (Ctrl-C st
 test: setup-dev test-tools ## Run every test, the browser's included
 	@scripts/web-tests
 	@$(VENV)/python -m pytest $(PYTEST)
+
+screenshots: setup-dev test-tools ## Remake the pictures in docs/screenshots
+	@$(VENV)/python -m pytest tests/e2e/test_purchase.py --screenshots docs/screenshots
 
 lint: setup-dev ## Check style, types and which room may import which
 	@$(VENV)/ruff check .

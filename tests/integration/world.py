@@ -23,7 +23,7 @@ from onsale.checkout.gateways import Gateway, GatewayState, Intent, Outcome
 from onsale.checkout.gateways.sandbox_server import SandboxApp
 from onsale.config import Settings
 from onsale.drop import book, referee
-from onsale.kit import asgi, clock, ids
+from onsale.kit import asgi, clock, ids, tasks
 from onsale.mount import Role
 
 SEATS = 60
@@ -208,14 +208,14 @@ class Fan:
 
     async def hold(self, *seats: int, event: int | None = None) -> str:
         """The id of a hold of these seats."""
-        return ok(await self.take(*seats, event=event), 201)["id"]
+        return str(ok(await self.take(*seats, event=event), 201)["id"])
 
     async def place(self, *holds: str, email: str = EMAIL, key: str | None = None) -> httpx.Response:
         return await self.post("/api/v1/orders", {"holds": holds, "email": email}, key)
 
     async def order(self, *seats: int, event: int | None = None) -> str:
         """The id of an order of these seats, held for it."""
-        return ok(await self.place(await self.hold(*seats, event=event)), 201)["id"]
+        return str(ok(await self.place(await self.hold(*seats, event=event)), 201)["id"])
 
     async def pay(self, order: str, method: str = "sandbox_ok", key: str | None = None) -> httpx.Response:
         return await self.post(f"/api/v1/orders/{order}/payment", {"method": method}, key)
@@ -285,12 +285,16 @@ async def put_on_sale(house: composition.House, **changes: Any) -> int:
     return event_id
 
 
+async def _run(app: asgi.App, to_app: asyncio.Queue[Any], from_app: asyncio.Queue[Any]) -> None:
+    await app({"type": "lifespan", "state": {}}, to_app.get, from_app.put)
+
+
 @asynccontextmanager
 async def living(app: asgi.App) -> AsyncIterator[None]:
     """The application between its startup and its shutdown, as a server would bring it there."""
     to_app: asyncio.Queue[Any] = asyncio.Queue()
     from_app: asyncio.Queue[Any] = asyncio.Queue()
-    running = asyncio.create_task(app({"type": "lifespan", "state": {}}, to_app.get, from_app.put))  # type: ignore[arg-type]
+    running = tasks.spawn(_run(app, to_app, from_app), name="application")
     for moment in ("startup", "shutdown"):
         await to_app.put({"type": f"lifespan.{moment}"})
         told = await from_app.get()
@@ -299,7 +303,7 @@ async def living(app: asgi.App) -> AsyncIterator[None]:
             try:
                 yield
             except BaseException:
-                running.cancel()
+                await tasks.cancel(running)
                 raise
     await running
 
@@ -314,7 +318,7 @@ async def world(database_url: str, redis_url: str, folder: Path) -> AsyncIterato
     )
     house = composition.build(settings, gateway=gateway)
     app = composition.web(house, Role.ALL)
-    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app)
     try:
         async with living(app), httpx.AsyncClient(transport=transport, base_url="http://shop.test") as client:
             yield World(house, app, client, sandbox, gateway, await put_on_sale(house))

@@ -238,7 +238,7 @@ class Payments:
         telemetry.log.error("capture_failed", order=_public(payment), attempt=payment.attempt)
 
     async def _refund(self, payment: Payment) -> Outcome:
-        """Give back all that is not back yet: somebody may have returned a part by hand, and then the whole is refused."""
+        """Give back all that is not back yet: where a part went back by hand, a refund of the whole is refused."""
         gateway, ref = self._gateway_of(payment), payment.gateway_ref or ""
         outcome = await gateway.refund(ref, payment.amount_minor, _key(payment, "refund"))
         left_minor = payment.amount_minor - outcome.refunded_minor

@@ -32,7 +32,7 @@ class Housekeeping:
     async def run(self) -> None:
         """All of it, until cancelled."""
         rounds = [
-            tasks.spawn(_every(limits.EXPIRY_EVERY_S, "sweep", self._inventory.sweep), name="sweep"),
+            tasks.spawn(_every(limits.EXPIRY_EVERY_S, "sweep", self.sweep), name="sweep"),
             tasks.spawn(_every(limits.RECONCILE_EVERY_S, "reconcile", self._payments.reconcile), name="reconcile"),
             tasks.spawn(_every(limits.FORGET_EVERY_S, "forget", self.forget), name="forget"),
             tasks.spawn(self._count_seats(), name="count seats"),
@@ -41,6 +41,11 @@ class Housekeeping:
             await rounds[0]
         finally:
             await tasks.cancel(*rounds)
+
+    async def sweep(self) -> None:
+        """Sweep until no full batch is left: after a burst, many holds run out in the same second."""
+        while await self._inventory.sweep() >= limits.EXPIRY_BATCH_MAX:
+            pass
 
     async def forget(self) -> None:
         """Delete what nobody needs any more; how long each is kept is in limits.py."""

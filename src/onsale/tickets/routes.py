@@ -33,7 +33,7 @@ def router(tickets: Tickets, catalog: Catalog, optional_shopper: MaybeWhoIs) -> 
 
     @routes.get("/{ticket}.{form}")
     async def read_ticket(ticket: str, form: str, request: Request, key: str | None = None) -> Response:
-        """One ticket as `json`, `png`, `svg` or `pdf`, for its holder or for who has its key. A void one has no code."""
+        """One ticket as `json`, `png`, `svg` or `pdf`, for its holder or who has its key. A void one has no code."""
         shopper = await optional_shopper(request)
         found = await tickets.read(*_parse(ticket), shopper.person if shopper else None, key)
         if form == "json":

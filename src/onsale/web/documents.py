@@ -6,17 +6,18 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from onsale.kit.problems import Problem
 from onsale.web.rendering import Pages
+from onsale.web.statics import READ
 
 
 def router(pages: Pages, app: FastAPI) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
-    @routes.get("/docs")
+    @routes.api_route("/docs", methods=READ)
     async def reference(request: Request) -> Response:
         """Every endpoint, from /openapi.json."""
         return pages.render(request, "reference.html", groups=_grouped(app.openapi()))
 
-    @routes.get("/docs/errors")
+    @routes.api_route("/docs/errors", methods=READ)
     async def errors(request: Request) -> Response:
         """Every error code; the `type` of a problem points here."""
         return pages.render(request, "errors.html", problems=all_problems())

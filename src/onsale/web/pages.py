@@ -17,6 +17,7 @@ from onsale.kit.mailbox import Mailbox
 from onsale.kit.problems import Invalid, NotFound, Problem
 from onsale.kit.proxies import TrustedProxies, client_address
 from onsale.web.rendering import Pages
+from onsale.web.statics import READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def router(pages: Pages, rooms: Rooms) -> APIRouter:
 
 
 def _events(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
-    @routes.get("/")
+    @routes.api_route("/", methods=READ)
     async def home(request: Request) -> Response:
         """The list of events, with a search that works without scripts."""
         asked = {key: value for key, value in request.query_params.items() if value}
@@ -75,7 +76,7 @@ def _events(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
             next_url=f"/?{urlencode({**asked, 'cursor': after})}" if after else None,
         )
 
-    @routes.get("/events/{event}")
+    @routes.api_route("/events/{event}", methods=READ)
     async def event_page(event: str, request: Request) -> Response:
         """One event: facts, prices, and the seats when they are on sale."""
         found = await rooms.catalog.event(parse_event_id(event))
@@ -96,7 +97,7 @@ def _orders(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
         status = told.status if told else 200
         return pages.render(request, "order.html", status, order=shown, event=event, secret=secret, problem=told)
 
-    @routes.get("/orders/{order}")
+    @routes.api_route("/orders/{order}", methods=READ)
     async def order_page(order: str, request: Request, secret: str | None = None) -> Response:
         """Checkout while the order is pending, the tickets once it is confirmed: one address for both."""
         return await show(request, order, secret)
@@ -121,7 +122,7 @@ def _signing_in(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
     def again(request: Request, problem: Problem, *, step: str, email: str) -> Response:
         return pages.render(request, "sign_in.html", problem.status, step=step, email=email, error=problem.detail)
 
-    @routes.get("/sign-in")
+    @routes.api_route("/sign-in", methods=READ)
     async def ask_email(request: Request) -> Response:
         return pages.render(request, "sign_in.html", step="email", email="", error=None)
 
@@ -157,18 +158,18 @@ def _signing_in(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
 
 
 def _mailbox(routes: APIRouter, pages: Pages, mailbox: Mailbox) -> None:
-    @routes.get("/dev/mailbox")
+    @routes.api_route("/dev/mailbox", methods=READ)
     async def list_mails(request: Request) -> Response:
         return pages.render(request, "mailbox.html", messages=await mailbox.list())
 
-    @routes.get("/dev/mailbox/{mail}")
+    @routes.api_route("/dev/mailbox/{mail}", methods=READ)
     async def show_mail(mail: int, request: Request) -> Response:
         found = await mailbox.read(mail)
         if found is None:
             raise NotFound
         return pages.render(request, "mail.html", message=found)
 
-    @routes.get("/dev/mailbox/{mail}/html")
+    @routes.api_route("/dev/mailbox/{mail}/html", methods=READ)
     async def mail_body(mail: int) -> Response:
         """The letter itself, in a frame without rights: it may bring styles and pictures, and nothing else."""
         found = await mailbox.read(mail)

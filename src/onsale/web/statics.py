@@ -10,6 +10,9 @@ from fastapi import APIRouter, Request, Response
 
 from onsale.kit.problems import NotFound
 
+# Who checks links, or whether we are there, asks with HEAD; the framework does not add it by itself.
+READ = ["GET", "HEAD"]
+
 _COMPRESSED = ("text/", "application/json", "image/svg")
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -38,7 +41,7 @@ class Statics:
     def router(self) -> APIRouter:
         routes = APIRouter(include_in_schema=False)
 
-        @routes.get("/static/{version}/{path:path}")
+        @routes.api_route("/static/{version}/{path:path}", methods=READ)
         async def static_file(version: str, path: str, request: Request) -> Response:
             if path not in self._files:
                 raise NotFound
@@ -50,7 +53,7 @@ class Statics:
                 return Response(self._gzipped[path], 200, {**headers, "content-encoding": "gzip"}, media_type)
             return Response(content, 200, headers, media_type)
 
-        @routes.get("/favicon.ico")
+        @routes.api_route("/favicon.ico", methods=READ)
         async def favicon() -> Response:
             content, media_type = self._files["brand/mark.svg"]
             return Response(content, 200, {"cache-control": "public, max-age=86400"}, media_type)

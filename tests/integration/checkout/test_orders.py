@@ -126,9 +126,9 @@ async def test_a_key_that_is_none_is_refused(shop: World, ann: Fan, key: str):
     assert await shop.counts() == before
 
 
-def httpx_headers(headers: dict[str, str]) -> dict[str, bytes]:
+def httpx_headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     """As bytes, since httpx itself would refuse to send some."""
-    return {name: value.encode() for name, value in headers.items()}
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 async def test_one_order_takes_several_holds(shop: World, ann: Fan):

@@ -1,7 +1,6 @@
-"""Payments that somebody left standing: whoever died, and wherever, the reconciler ends them and all books are equal."""
+"""Payments that somebody left standing: whoever died, and wherever, the reconciler ends them, books equal."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -198,7 +197,7 @@ async def test_a_void_without_an_answer_is_asked_again(shop: World, ann: Fan, bo
 
 
 async def test_money_taken_while_nobody_listened_is_tickets(shop: World, ann: Fan):
-    """Somebody captured at the gateway before we heard of the authorisation: the fan has paid, so the seats are sold."""
+    """Somebody captured at the gateway before we heard of the authorisation: the fan has paid, the seats are sold."""
     order = await ann.order(1)
     shop.gateway.script["after authorise"] = NO_ANSWER
     ok(await ann.pay(order), 202)
@@ -264,7 +263,7 @@ async def test_drivers_of_one_payment_may_meet_at_any_step(shop: World, ann: Fan
 
 async def test_a_payment_that_cannot_be_driven_does_not_stop_the_others(shop: World):
     left = await left_standing(shop, 5, "before authorise")
-    ask: Callable[..., Awaitable[Outcome]] = shop.gateway.inner.authorise
+    ask = shop.gateway.inner.authorise
 
     async def broken(intent: Any) -> Outcome:
         if intent.order == left[0][1]:
@@ -282,10 +281,10 @@ async def test_a_payment_that_cannot_be_driven_does_not_stop_the_others(shop: Wo
 
 
 async def test_a_slow_gateway_does_not_make_a_queue_of_the_payments(shop: World):
-    """Each may take the gateway's whole time limit; one after the other, the last of fifty would wait a quarter hour."""
+    """Each may take the gateway's whole time limit; one by one, the last of fifty would wait a quarter hour."""
     await left_standing(shop, 5, "before authorise")
     waiting = asyncio.Barrier(5)
-    ask: Callable[..., Awaitable[Outcome]] = shop.gateway.inner.authorise
+    ask = shop.gateway.inner.authorise
 
     async def together(intent: Any) -> Outcome:
         async with asyncio.timeout(10):
