@@ -1,4 +1,4 @@
-"""A real `onsale` in a process of its own: what it says, how it ends. Used by the tests of roles, commands and browsers."""
+"""A real `onsale` in a process of its own: what it says, how it ends. For tests of roles, commands and browsers."""
 
 import os
 import re
@@ -7,9 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -24,7 +24,9 @@ LOOK_EVERY_S = 0.05
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
     """Ours, with these ONSALE_* settings and no others; a wide terminal, so that no line is broken."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ONSALE_")}
-    return kept | {"COLUMNS": "200", "NO_COLOR": "1"} | {f"ONSALE_{name}": str(value) for name, value in settings.items()}
+    return (
+        kept | {"COLUMNS": "200", "NO_COLOR": "1"} | {f"ONSALE_{name}": str(value) for name, value in settings.items()}
+    )
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Running:
     reader: threading.Thread | None = None
 
     @classmethod
-    def start(cls, *words: str, pass_fds: Sequence[int] = (), **settings: object) -> Self:
+    def start(cls, *words: str, **settings: object) -> Self:
         process = subprocess.Popen(
             [sys.executable, "-m", "onsale", *words],
             env=environment(settings),
@@ -44,7 +46,6 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            pass_fds=pass_fds,
             start_new_session=True,
         )
         made = cls(process)

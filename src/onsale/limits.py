@@ -92,6 +92,8 @@ SEATS_PER_HOLD_DEFAULT = 8
 HOLD_BATCH_MAX = 256
 # Requests waiting for a batch, per shard and process; beyond it the answer is 503 at once, never a timeout.
 HOLD_QUEUE_MAX = 4_096
+# Asks of one person that wait at once; they travel one at a time. A browser has one, two tabs have two.
+HOLD_ASKS_PER_PERSON_MAX = 4
 # "Best available" picks from a picture of the seats and may lose the race for them; it looks again this often.
 BEST_ATTEMPTS_MAX = 6
 # How old that picture may be. Under it one query serves everybody who asks.

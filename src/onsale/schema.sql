@@ -191,6 +191,9 @@ CREATE TABLE sale (
     seats_per_hold integer NOT NULL,
     seats_per_person integer NOT NULL,
     several_holds boolean NOT NULL,
+    -- Two reasons to take no seats, kept apart so that taking back the one never lifts the other: the organiser's word
+    -- (event.said), and a stop by hand.
+    called_off boolean NOT NULL DEFAULT false,
     stopped boolean NOT NULL DEFAULT false
 );
 

@@ -6,11 +6,11 @@ import signal
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
-
 from tests.e2e.fan import Fan, Site
 from tests.running import up
 
@@ -65,9 +65,11 @@ def visit(browser: Browser, site: Site) -> Iterator[Visit]:
     """Fans with browsers of their own. At the end no page may have complained: no script error, no broken policy."""
     fans: list[Fan] = []
 
-    def arrive(size: str = "desktop", **options: object) -> Fan:
+    def arrive(size: str = "desktop", **options: Any) -> Fan:
         width, height = SIZES[size]
-        phone = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2} if size == "phone" else {}
+        phone: dict[str, Any] = (
+            {"has_touch": True, "is_mobile": True, "device_scale_factor": 2} if size == "phone" else {}
+        )
         context = browser.new_context(
             viewport={"width": width, "height": height}, base_url=site.address, locale="en-GB", **phone, **options
         )

@@ -46,6 +46,7 @@ class Site:
 
     def await_states(self, event: int, wanted: Mapping[int, int]) -> None:
         """The map may be a moment old; it must come to show these seats so."""
+        states: list[int] = []
         for _ in range(50):
             states = self.states(event)
             if all(states[seat] == state for seat, state in wanted.items()):
@@ -174,6 +175,16 @@ class Fan:
     def pay(self, method: str = "sandbox_ok") -> None:
         self.page.get_by_test_id(f"method-{method}").check()
         self.page.get_by_test_id("pay").click()
+
+    def open_letter(self, to: str) -> None:
+        """The newest letter to that address. The worker sends it a moment later, and the mailbox has no scripts."""
+        letter = self.page.get_by_test_id("mail").filter(has_text=to)
+        for _ in range(40):
+            self.go("/dev/mailbox")
+            if letter.count():
+                break
+            self.page.wait_for_timeout(250)
+        letter.first.click()
 
     @property
     def tickets(self) -> Locator:

@@ -3,7 +3,6 @@
 import re
 
 from playwright.sync_api import expect
-
 from tests.e2e.fan import Fan
 
 

@@ -4,21 +4,22 @@ import os
 import re
 import signal
 import socket
+from dataclasses import fields
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
+from tests.running import Ended, Running, await_answer, run, up
 
 from onsale import config
-from tests.running import Running, await_answer, run, up
 
 NOWHERE = "host=127.0.0.1 port=1 user=onsale dbname=onsale connect_timeout=2"
 # Made and written: neither root nor anybody else may write there.
 UNWRITABLE = "/proc/onsale"
 
 
-def refused(ended, code: str) -> str:
+def refused(ended: Ended, code: str) -> str:
     """Asserts the form of a refusal, and gives what it said."""
     assert "Traceback" not in ended.said, ended.said
     assert ended.code == 1, ended.said
@@ -97,7 +98,7 @@ def test_the_doctor_lists_every_setting_hides_secrets_and_says_what_is_wrong(ser
     assert ended.code == 1
     said = ended.said
     assert "Traceback" not in said
-    for field in config.fields(config.Settings):
+    for field in fields(config.Settings):
         assert field.metadata["env"] in said
     assert secret not in said
     assert "hunter2" not in said
@@ -217,7 +218,7 @@ def _counts_right(address: str) -> None:
         httpx.get(f"{address}/api/v1/events/{event}/availability").raise_for_status()
     for _ in range(4):
         text = httpx.get(f"{address}/metrics").text
-        found = re.search(r'^onsale_http_requests_total\{route="availability",status="200"\} (\S+)$', text, re.M)
+        found = re.search(r'\nonsale_http_requests_total\{route="availability",status="200"\} (\S+)\n', text)
         assert found is not None
         assert float(found.group(1)) == asked
 

@@ -1,4 +1,4 @@
-"""The roles run apart, as processes of their own against one database: they sell together, and each may die at any moment."""
+"""The roles run apart, as processes against one database: they sell together, and each may die at any moment."""
 
 import asyncio
 import signal
@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
+from tests.running import Running, await_answer
 
 from onsale import app, ops
 from onsale.catalog import Season, demo_season
 from onsale.config import Settings
 from onsale.kit import clock
-from tests.running import Running, await_answer
 
 SECRET = "a secret of thirty-two characters."
 SEATS = 80
@@ -38,7 +38,7 @@ class Town:
     ports: dict[str, int]
     running: dict[str, Running]
 
-    WORDS = {
+    WORDS: ClassVar = {
         "shop": ("serve", "--role", "shop"),
         "gate": ("serve", "--role", "gate"),
         "worker": ("work",),

@@ -45,7 +45,7 @@ def router(accounts: Accounts, secure_cookies: bool, trusted: TrustedProxies = N
 
     @routes.delete("/session", status_code=204)
     async def end_session(request: Request) -> Response:
-        """Sign out. Doing it again, or without a session, changes nothing."""
+        """Sign out. Doing it again, or without a session, changes nothing. A guest only loses the cookie."""
         shopper = accounts.optional_shopper(request.scope)
         if shopper is not None:
             await accounts.sign_out(shopper)

@@ -26,6 +26,10 @@ REVOCATIONS_OVERLAP_S: Final = 2 * limits.STATEMENT_TIMEOUT_S + limits.IDLE_IN_T
 
 _BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
+revocations_unheard = telemetry.counter(
+    "onsale_revocations_unheard_total", "Failed looks for sessions that other processes ended; the next tries again."
+)
+
 
 class HasScope(Protocol):
     """A request of the web framework, or of the kit's own."""
@@ -106,7 +110,13 @@ class Accounts:
         return self._sessions.start(account.person, account.email, account.roles)
 
     async def sign_out(self, shopper: Shopper) -> None:
-        """End the session, here at once and everywhere within REVOCATION_LAG_S. Twice changes nothing."""
+        """End the session, here at once and everywhere within REVOCATION_LAG_S. Twice changes nothing.
+
+        A guest's is not kept: anybody gets guest sessions without end, and each kept one costs a row and memory in
+        every process for a month. Whoever answers drops the cookie; no one else can know the token.
+        """
+        if shopper.guest:
+            return
         async with self._database.transaction() as tx:
             await store.revoke_session(tx, shopper.session_id)
         self._sessions.end(shopper.session_id, clock.utcnow())
@@ -122,7 +132,11 @@ class Accounts:
             try:
                 await self.hear_revocations()
             except Unavailable as error:
+                revocations_unheard.inc()
                 telemetry.log.warning("revocations_not_heard", error=error.code)
+            except Exception:  # noqa: BLE001 - a process that stops listening honours ended sessions for ever
+                revocations_unheard.inc()
+                telemetry.log.exception("revocations_not_heard")
             await clock.sleep(REVOCATIONS_EVERY_S)
 
     async def hear_revocations(self) -> None:

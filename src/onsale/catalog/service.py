@@ -182,14 +182,6 @@ class Catalog:
         async with self._database.transaction() as tx:
             return await _insert(tx, events)
 
-    async def say(self, event_id: int, said: EventStatus | None) -> None:
-        """The organiser's word, CANCELLED or POSTPONED, or None to take it back. Raises EventNotFound."""
-        assert said in (None, EventStatus.CANCELLED, EventStatus.POSTPONED), "only these are said; the rest is derived"
-        async with self._database.transaction() as tx:
-            if not await store.say(tx, event_id, said):
-                raise EventNotFound
-        self._events.forget(event_id)
-
     # -- for the rooms above, in their transaction ---------------------------------------------------------------------
 
     async def event_for_sale(self, tx: db.Tx, event_id: int) -> Event:
@@ -198,6 +190,19 @@ class Catalog:
         if event is None:
             raise EventNotFound
         return event
+
+    async def say(self, tx: db.Tx, event_id: int, said: EventStatus | None) -> None:
+        """The organiser's word, CANCELLED or POSTPONED, or None to take it back. Raises EventNotFound.
+
+        The event stays locked until the transaction ends, and its sale is told in the same one.
+        """
+        assert said in (None, EventStatus.CANCELLED, EventStatus.POSTPONED), "only these are said; the rest is derived"
+        if not await store.say(tx, event_id, said):
+            raise EventNotFound
+
+    def forget(self, event_id: int) -> None:
+        """An event was changed, and that is committed: this process shall see its own change."""
+        self._events.forget(event_id)
 
     async def mark_on_sale(self, tx: db.Tx, event_id: int) -> None:
         """Seats are laid down; from `opens_at` the event is open. Raises EventNotFound."""

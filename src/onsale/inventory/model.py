@@ -5,7 +5,7 @@ a `decide_*` function here, which says who wins and collects what to write; the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
@@ -56,6 +56,7 @@ class Sale:
     seats_per_hold: int
     seats_per_person: int
     several_holds: bool
+    called_off: bool
     stopped: bool
 
 
@@ -122,7 +123,7 @@ class Refused:
 
 @dataclass(slots=True)
 class Locked:
-    """The rows a decision may depend on, locked, as of the shard's `now`."""
+    """The rows a decision may depend on, locked, as of the shard's `now`. Seats stay up to date within a batch."""
 
     now: datetime
     buyers: dict[PersonKey, Buyer]
@@ -152,25 +153,12 @@ class Writes:
         return [(seat_no, change_no) for seat_no, (change_no, now) in sorted(self.changes.items()) if now is state]
 
 
-def choose_disjoint(asks: Sequence[Ask]) -> list[int]:
-    """Which of the waiting asks may share a batch: no seat twice and no person twice; the first asker comes first.
-
-    So within a batch nobody's answer depends on another's, and arrival order decides between two who want one seat.
-    Who waits also keeps the seats and the person it wants from later asks: nobody is overtaken.
-    """
-    chosen: list[int] = []
-    seats_spoken_for: set[int] = set()
-    persons_spoken_for: set[PersonKey] = set()
-    for index, ask in enumerate(asks):
-        if ask.person not in persons_spoken_for and seats_spoken_for.isdisjoint(ask.seats):
-            chosen.append(index)
-        seats_spoken_for.update(ask.seats)
-        persons_spoken_for.add(ask.person)
-    return chosen
-
-
 def decide_holds(asks: Sequence[Ask], sale: Sale, locked: Locked) -> tuple[list[Hold | Refused], Writes]:
-    """Answer a disjoint batch: for each ask the hold it has now, or why not."""
+    """Answer a batch, ask by ask in the order they came: the hold each has now, or why not.
+
+    Each decision sees what the ones before it in the batch have changed, as if it had come in a transaction of its own;
+    so who wants a seat that was just won is refused at once. A person has one ask in a batch at most.
+    """
     writes = Writes()
     return [_decide_hold(ask, sale, locked, writes) for ask in asks], writes
 
@@ -213,7 +201,7 @@ def in_hand(hold: Hold, now: datetime) -> bool:
 
 
 def _sale_refuses(ask: Ask, sale: Sale, now: datetime) -> Refused | None:
-    if sale.stopped:
+    if sale.called_off or sale.stopped:
         return Refused(Refusal.STOPPED)
     if now < sale.opens_at:
         return Refused(Refusal.NOT_OPEN)
@@ -249,10 +237,18 @@ def _take(ask: Ask, sale: Sale, buyer: Buyer, kept: list[Hold], locked: Locked, 
         key_hash=ask.key_hash,
     )
     for seat_no in ask.seats:
-        writes.seat(locked.seats[seat_no], SeatState.HELD, hold.hold_id, until, None)
+        _change(locked.seats[seat_no], SeatState.HELD, hold.hold_id, until, locked, writes)
     writes.new_holds.append(hold)
     writes.buyers[buyer.person] = Buyer(buyer.person, buyer.bought, (*(other.hold_id for other in kept), hold.hold_id))
     return hold
+
+
+def _change(
+    seat: Seat, state: SeatState, hold_id: int | None, until: datetime | None, locked: Locked, writes: Writes
+) -> None:
+    """Write a seat's new form, and show it to the decisions that follow. It is written once, so it counts once."""
+    writes.seat(seat, state, hold_id, until, None)
+    locked.seats[seat.seat_no] = replace(seat, state=state, hold_id=hold_id, held_until=until)
 
 
 def _carried(hold: Hold, locked: Locked) -> list[Seat]:
@@ -267,25 +263,15 @@ def whole(hold: Hold | None, locked: Locked) -> bool:
 
 
 def _give_back(hold: Hold, state: HoldState, locked: Locked, writes: Writes) -> None:
-    """End a hold and free what still carries it, but not what somebody in the same batch has just taken."""
+    """End a hold and free what still carries it; what somebody in the same batch has just taken does not."""
     for seat in _carried(hold, locked):
-        if seat.seat_no not in writes.seats:
-            writes.seat(seat, SeatState.FREE, None, None, None)
+        _change(seat, SeatState.FREE, None, None, locked, writes)
     writes.holds[hold.hold_id] = with_state(hold, state)
 
 
 def with_state(hold: Hold, state: HoldState, expires_at: datetime | None = None) -> Hold:
     """The same hold in another state, and with another deadline where one is given."""
-    return Hold(
-        hold.hold_id,
-        hold.person,
-        state,
-        hold.seats,
-        hold.tiers,
-        expires_at or hold.expires_at,
-        hold.max_until,
-        hold.key_hash,
-    )
+    return replace(hold, state=state, expires_at=expires_at or hold.expires_at)
 
 
 def decide_extensions(hold_ids: Sequence[int], at_least_s: float, locked: Locked) -> tuple[list[Hold | None], Writes]:

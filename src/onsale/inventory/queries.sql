@@ -9,9 +9,9 @@ SELECT set_config('enable_seqscan', 'off', true);
 
 -- name: read_sale
 -- The rules and the time a decision is made by. The row is never locked: it does not change while an event is on sale,
--- except `stopped`, which may take effect a batch later.
+-- except `called_off` and `stopped`, which may take effect a batch later.
 SELECT coalesce(%(now)s::timestamptz, statement_timestamp()), seats, opens_at, closes_at, hold_s, seats_per_hold,
-       seats_per_person, several_holds, stopped
+       seats_per_person, several_holds, called_off, stopped
 FROM sale
 WHERE shard_id = %(shard_id)s;
 
@@ -137,9 +137,10 @@ RETURNING true;
 
 -- name: lay_down_sale
 -- A sale is laid down once; a second attempt finds the row and changes nothing.
-INSERT INTO sale (shard_id, seats, opens_at, closes_at, hold_s, seats_per_hold, seats_per_person, several_holds)
+INSERT INTO sale (shard_id, seats, opens_at, closes_at, hold_s, seats_per_hold, seats_per_person, several_holds,
+                  called_off)
 VALUES (%(shard_id)s, %(seats)s, %(opens_at)s, %(closes_at)s, %(hold_s)s, %(seats_per_hold)s, %(seats_per_person)s,
-        %(several_holds)s)
+        %(several_holds)s, %(called_off)s)
 ON CONFLICT DO NOTHING
 RETURNING true;
 
@@ -205,3 +206,8 @@ ORDER BY tier;
 -- name: write_stopped
 -- An operator stops the taking of seats, or lets it go on; holds and payments under way are not touched.
 UPDATE sale SET stopped = %(stopped)s WHERE shard_id = %(shard_id)s RETURNING true;
+
+-- name: write_called_off
+-- Beside the organiser's word, in the transaction that writes it. Where nothing is on sale yet, the sale is told when it
+-- is laid down.
+UPDATE sale SET called_off = %(called_off)s WHERE shard_id = %(shard_id)s;

@@ -168,6 +168,7 @@ class Inventory:
             event.seats_per_hold,
             event.seats_per_person,
             event.several_holds,
+            called_off=event.said is not None,
             stopped=False,
         )
         tier_of = event.tier_of_zone()
@@ -180,6 +181,13 @@ class Inventory:
         """Stop or resume the taking of seats; holds and payments under way go on."""
         if not await store.write_stopped(tx, ids.shard_of(event_id), stopped):
             raise NotOnSale
+
+    async def call_off(self, tx: db.Tx, event_id: int, called_off: bool) -> None:
+        """The organiser's word as the sale knows it, apart from `stop`: taking it back lifts nobody else's stop.
+
+        Without effect before the event is on sale; `lay_down` takes the word from the event.
+        """
+        await store.write_called_off(tx, ids.shard_of(event_id), called_off)
 
     async def count_free(self, event_id: int) -> dict[int, int]:
         """Tier -> seats left, now."""

@@ -143,6 +143,7 @@ async def lay_down(tx: db.Tx, shard_id: ShardId, sale: Sale, tiers: Sequence[int
         "seats_per_hold": sale.seats_per_hold,
         "seats_per_person": sale.seats_per_person,
         "several_holds": sale.several_holds,
+        "called_off": sale.called_off,
     }
     assert len(tiers) == sale.seats
     if await (await tx.execute(SQL.lay_down_sale, named)).fetchone() is None:
@@ -199,3 +200,8 @@ async def write_stopped(tx: db.Tx, shard_id: ShardId, stopped: bool) -> bool:
     """False when nothing is on sale on that shard."""
     cursor = await tx.execute(SQL.write_stopped, {"shard_id": shard_id, "stopped": stopped})
     return await cursor.fetchone() is not None
+
+
+async def write_called_off(tx: db.Tx, shard_id: ShardId, called_off: bool) -> None:
+    """Changes nothing while nothing is on sale on that shard."""
+    await tx.execute(SQL.write_called_off, {"shard_id": shard_id, "called_off": called_off})

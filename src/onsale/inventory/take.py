@@ -3,12 +3,13 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from onsale import limits
 from onsale.inventory import store
 from onsale.inventory.errors import NotOnSale, problem_of
 from onsale.inventory.facts import SeatsHeld, SeatsReleased
-from onsale.inventory.model import Ask, HoldView, Refused, SeatState, Writes, choose_disjoint, decide_holds, whole
+from onsale.inventory.model import Ask, HoldView, Refused, SeatState, Writes, decide_holds, whole
 from onsale.kit import db
 from onsale.kit.coalesce import Coalescer
 from onsale.kit.facts import Facts
@@ -37,7 +38,9 @@ class Taker:
                 name="hold",
                 batch_max=limits.HOLD_BATCH_MAX,
                 queue_max=limits.HOLD_QUEUE_MAX,
-                choose=choose_disjoint,
+                lane_of=attrgetter("person"),
+                lane_max=limits.HOLD_ASKS_PER_PERSON_MAX,
+                hopeless=(db.DatabaseAway,),
             )
             self._batches[shard_id] = batch
             self._forget_idle()
@@ -53,7 +56,7 @@ class Taker:
     async def take_batch(
         self, shard_id: ShardId, asks: Sequence[Ask], now: datetime | None = None
     ) -> list[HoldView | Exception]:
-        """One transaction for a disjoint batch. `now` is the shard's own clock unless a test gives it."""
+        """One transaction for a batch, in which each person asks once. `now` is the shard's own clock unless a test gives it."""
         persons = [ask.person for ask in asks]
         wanted = [seat_no for ask in asks for seat_no in ask.seats]
         async with self._database.batch(shard_id) as tx:

@@ -4,8 +4,8 @@ An idle system adds no delay; a busy one pays for one commit per batch. Used by 
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from copy import copy
 from typing import Generic, TypeVar
 
@@ -28,8 +28,9 @@ class Coalescer(Generic[Ask, Answer]):
 
     `run` answers a whole batch, in order: an Answer, or an exception for that one ask. If `run` itself raises, every
     ask of the batch gets what it raised.
-    `choose` says, for a list of waiting asks, which of them may travel together now (indices, ascending, never empty);
-    the others wait for the next batch in the order they came. Without it, all do.
+    Asks of one lane (`lane_of`) travel one at a time in the order they came, and stand in nobody else's way; `lane_max`
+    of them may wait. An exception in `hopeless` is heard by all who wait, not by its batch alone: the next batch could
+    only find the same, later.
     """
 
     def __init__(
@@ -39,14 +40,19 @@ class Coalescer(Generic[Ask, Answer]):
         name: str,
         batch_max: int,
         queue_max: int,
-        choose: Callable[[Sequence[Ask]], Sequence[int]] | None = None,
+        lane_of: Callable[[Ask], Hashable] | None = None,
+        lane_max: int = 1,
+        hopeless: tuple[type[Exception], ...] = (),
     ) -> None:
         self._run = run
         self._name = name
         self._batch_max = batch_max
         self._queue_max = queue_max
-        self._choose = choose
+        self._lane_of = lane_of
+        self._lane_max = lane_max
+        self._hopeless = hopeless
         self._waiting: deque[tuple[Ask, asyncio.Future[Answer]]] = deque()
+        self._lanes: Counter[Hashable] = Counter()
         self._runner: asyncio.Task[None] | None = None
 
     @property
@@ -54,10 +60,12 @@ class Coalescer(Generic[Ask, Answer]):
         return self._runner is None
 
     async def ask(self, ask: Ask) -> Answer:
-        """The answer to one ask. Raises Overloaded at once when the queue is full."""
-        if len(self._waiting) >= self._queue_max:
+        """The answer to one ask. Raises Overloaded at once when the queue, or the ask's lane, is full."""
+        lane = self._lane_of(ask) if self._lane_of else None
+        if len(self._waiting) >= self._queue_max or (self._lane_of and self._lanes[lane] >= self._lane_max):
             batch_shed.labels(self._name).inc()
             raise Overloaded
+        self._lanes[lane] += 1
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((ask, future))
         if self._runner is None:
@@ -69,35 +77,42 @@ class Coalescer(Generic[Ask, Answer]):
             while batch := self._next_batch():
                 batch_size.labels(self._name).observe(len(batch))
                 await self._answer(batch)
-        except Exception as error:  # A bug in `choose`: who waits must hear of it, and the task's death is logged.
-            for _, future in self._waiting:
-                if not future.done():
-                    future.set_exception(_own_copy(error))
-            raise
         finally:
             self._runner = None
+            self._lanes.clear()
             for _, future in self._waiting:  # Only if we were cancelled: nobody may wait for ever.
                 future.cancel()
             self._waiting.clear()
 
     def _next_batch(self) -> list[tuple[Ask, asyncio.Future[Answer]]]:
         """Take the asks that travel now. A client that has gone is skipped: its work would be for nobody."""
-        alive = deque(entry for entry in self._waiting if not entry[1].done())
-        head = [alive.popleft() for _ in range(min(self._batch_max, len(alive)))]
-        if head and self._choose is not None:
-            chosen = set(self._choose([ask for ask, _ in head]))
-            assert chosen, "choose must let somebody travel, or the queue stands still"
-            alive.extendleft(entry for index, entry in reversed(list(enumerate(head))) if index not in chosen)
-            head = [entry for index, entry in enumerate(head) if index in chosen]
-        self._waiting = alive
-        return head
+        batch: list[tuple[Ask, asyncio.Future[Answer]]] = []
+        rest: deque[tuple[Ask, asyncio.Future[Answer]]] = deque()
+        travelling: set[Hashable] = set()
+        self._lanes.clear()
+        for ask, future in self._waiting:
+            if future.done():
+                continue
+            lane = self._lane_of(ask) if self._lane_of else future
+            if len(batch) < self._batch_max and lane not in travelling:
+                batch.append((ask, future))
+                travelling.add(lane)
+            else:
+                rest.append((ask, future))
+                self._lanes[lane] += 1
+        self._waiting = rest
+        return batch
 
     async def _answer(self, batch: list[tuple[Ask, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._run([ask for ask, _ in batch])
             assert len(answers) == len(batch), "a batch answers each of its asks"
         except Exception as error:  # noqa: BLE001 - whatever it was, each of them must hear of it
-            for _, future in batch:
+            heard_by = batch
+            if isinstance(error, self._hopeless):
+                heard_by = [*batch, *self._waiting]
+                self._waiting.clear()
+            for _, future in heard_by:
                 if not future.done():
                     future.set_exception(_own_copy(error))
             return

@@ -1,5 +1,6 @@
 """What the worker does again and again: sweep, reconcile, count, forget. Each is safe in many workers at once."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -35,10 +36,11 @@ class Housekeeping:
             tasks.spawn(_every(limits.EXPIRY_EVERY_S, "sweep", self.sweep), name="sweep"),
             tasks.spawn(_every(limits.RECONCILE_EVERY_S, "reconcile", self._payments.reconcile), name="reconcile"),
             tasks.spawn(_every(limits.FORGET_EVERY_S, "forget", self.forget), name="forget"),
-            tasks.spawn(self._count_seats(), name="count seats"),
+            tasks.spawn(_every(limits.COUNT_SEATS_EVERY_S, "count seats", self._count_seats), name="count seats"),
         ]
         try:
-            await rounds[0]
+            # None of them ends by itself; should one, all end and its error is raised, instead of a silent standstill.
+            await asyncio.gather(*rounds)
         finally:
             await tasks.cancel(*rounds)
 

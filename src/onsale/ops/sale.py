@@ -34,12 +34,13 @@ class SaleControl:
     async def say(self, event_id: int, said: EventStatus | None) -> None:
         """The organiser's word: cancelled, postponed, or neither.
 
-        While an event is called off no seats are taken; taking the word back lets the sale go on.
+        While an event is called off no seats are taken; taking the word back lets the sale go on, unless it was
+        stopped as well. The sale's flag is written whatever it was before: saying a thing again heals what is amiss.
         """
-        before = await self._catalog.event(event_id)
-        await self._catalog.say(event_id, said)
-        if before.on_sale and (said is None) != (before.said is None):
-            await self.stop(event_id, said is not None)
+        async with self._database.transaction(ids.shard_of(event_id)) as tx:
+            await self._catalog.say(tx, event_id, said)
+            await self._inventory.call_off(tx, event_id, said is not None)
+        self._catalog.forget(event_id)
 
     async def tell_left(self, event_ids: Iterable[int]) -> None:
         """Count the seats left of each event and tell the catalogue, which derives SOLD_OUT from them."""

@@ -20,6 +20,7 @@ from onsale.accounts import (
     normal_email,
 )
 from onsale.accounts.errors import MailAway, TooManyCodes, WrongCode
+from onsale.accounts.service import revocations_unheard
 from onsale.kit import asgi, clock, db, ids, tasks, tokens
 from onsale.kit.mail import MailRefused, MailUnavailable, MemoryMailer
 from onsale.kit.quota import Quota
@@ -69,6 +70,16 @@ def bearer(token):
 async def signed_in(accounts, mailer, email="ann@example.org", guest=None):
     await accounts.send_code(email, HOME)
     return await accounts.sign_in(email, mailer.code(), guest)
+
+
+def member_session(accounts):
+    """A session of an account, without the mail: only such a one is kept when it ends."""
+    return accounts._sessions.start(ids.new_person(), "ann@example.org")
+
+
+async def execute(database, statement):
+    async with database.transaction() as tx:
+        await tx.execute(statement)
 
 
 async def rows(database, query):
@@ -336,8 +347,8 @@ async def test_a_session_signed_out_is_refused_here_at_once_and_elsewhere_when_h
 async def test_every_process_hears_of_an_ended_session_in_time(accounts, database, redis_client):
     other = process(database, redis_client)
     watching = tasks.spawn(other.watch_revocations(), name="watch")
-    token, guest = accounts.guest_session()
-    await accounts.sign_out(guest)
+    token, member = member_session(accounts)
+    await accounts.sign_out(member)
     try:
         async with asyncio.timeout(limits.REVOCATION_LAG_S):
             while other.optional_shopper(bearer(token)):
@@ -350,9 +361,9 @@ async def test_a_process_that_starts_hears_of_all_ended_sessions_page_by_page(
     accounts, database, redis_client, monkeypatch
 ):
     monkeypatch.setattr("onsale.accounts.service.REVOCATIONS_PAGE_ROWS", 3)
-    begun = [accounts.guest_session() for _ in range(10)]
-    for _, guest in begun:
-        await accounts.sign_out(guest)
+    begun = [member_session(accounts) for _ in range(10)]
+    for _, member in begun:
+        await accounts.sign_out(member)
     for count in (10, 9):  # Pages that come out even, and one that does not.
         fresh = process(database, redis_client)
         await fresh.hear_revocations()
@@ -362,7 +373,7 @@ async def test_a_process_that_starts_hears_of_all_ended_sessions_page_by_page(
 async def test_a_row_that_shows_after_younger_ones_is_heard(accounts, database, redis_client):
     """Its time is that of its statement, but it shows at its commit. Reading on from the newest would lose it."""
     other = process(database, redis_client)
-    (slow, one), (_, two) = accounts.guest_session(), accounts.guest_session()
+    (slow, one), (_, two) = member_session(accounts), member_session(accounts)
     async with database.transaction() as tx:
         await tx.execute("INSERT INTO revoked_session (session_id) VALUES (%s)", [one.session_id])
         await accounts.sign_out(two)
@@ -376,7 +387,7 @@ async def test_reading_on_without_an_overlap_loses_that_row(accounts, database, 
     """Negative control of the test above."""
     monkeypatch.setattr("onsale.accounts.service.REVOCATIONS_OVERLAP_S", 0.0)
     other = process(database, redis_client)
-    (slow, one), (_, two) = accounts.guest_session(), accounts.guest_session()
+    (slow, one), (_, two) = member_session(accounts), member_session(accounts)
     async with database.transaction() as tx:
         await tx.execute("INSERT INTO revoked_session (session_id) VALUES (%s)", [one.session_id])
         await accounts.sign_out(two)
@@ -392,20 +403,48 @@ async def test_while_postgresql_is_away_sessions_stay_good_and_watching_goes_on(
     await nowhere.open()
     lonely = process(nowhere, redis_client)
     watching = tasks.spawn(lonely.watch_revocations(), name="watch")
-    token, guest = lonely.guest_session()
+    token, member = member_session(lonely)
     await asyncio.sleep(0.2)
     assert not watching.done()
-    assert lonely.shopper_of(bearer(token)) == guest
+    assert lonely.shopper_of(bearer(token)) == member
     with pytest.raises(db.DatabaseAway):
-        await lonely.sign_out(guest)
-    assert lonely.shopper_of(bearer(token)) == guest, "what was not kept was not promised"
+        await lonely.sign_out(member)
+    assert lonely.shopper_of(bearer(token)) == member, "what was not kept was not promised"
     await tasks.cancel(watching)
     await nowhere.close()
 
 
+async def test_a_fault_that_is_no_outage_does_not_end_the_listening(database, redis_client, monkeypatch):
+    """A web process that starts before `onsale migrate` meets a database without tables."""
+    monkeypatch.setattr("onsale.accounts.service.REVOCATIONS_EVERY_S", 0.01)
+    here, there = process(database, redis_client), process(database, redis_client)
+    failed_before = revocations_unheard._value.get()
+    await execute(database, "ALTER TABLE revoked_session RENAME TO not_yet_there")
+    watching = tasks.spawn(here.watch_revocations(), name="watch")
+    await asyncio.sleep(0.2)
+    await execute(database, "ALTER TABLE not_yet_there RENAME TO revoked_session")
+    token, member = member_session(there)
+    await there.sign_out(member)
+    try:
+        async with asyncio.timeout(limits.REVOCATION_LAG_S):
+            while here.optional_shopper(bearer(token)):
+                await clock.sleep(0.02)
+    finally:
+        await tasks.cancel(watching)
+    assert revocations_unheard._value.get() > failed_before
+
+
+async def test_guests_who_sign_out_leave_no_row_and_no_memory(accounts, database):
+    """Guest sessions are free, so whatever each of them leaves behind has no bound."""
+    for _ in range(20):
+        await accounts.sign_out(accounts.guest_session()[1])
+    assert await rows(database, "SELECT 1 FROM revoked_session") == []
+    assert not accounts._sessions._ended
+
+
 async def test_the_worker_forgets_what_ran_out_and_nothing_sooner(accounts, mailer, database):
-    _, guest = accounts.guest_session()
-    await accounts.sign_out(guest)
+    _, member = member_session(accounts)
+    await accounts.sign_out(member)
     await accounts.send_code("ann@example.org", HOME)
     now = datetime.now(UTC)
     assert await accounts.forget_revocations() == 0

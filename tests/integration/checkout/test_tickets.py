@@ -240,7 +240,7 @@ async def test_a_worker_told_to_end_finishes_the_letter_it_is_at(shop: World, an
         await clock.sleep(1.5)
         await put(*mail)
 
-    house.mailbox.put = slowly  # type: ignore[method-assign]
+    house.mailbox.put = slowly  # type: ignore[method-assign, assignment]
     working = tasks.spawn(app.work(house), name="worker")
     async with asyncio.timeout(20):
         await begun.wait()

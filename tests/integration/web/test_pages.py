@@ -85,7 +85,7 @@ async def test_hostile_texts_of_an_event_are_escaped_on_every_page(shop):
         assert page.status_code == 200, path
         harmless(page)
         assert "&lt;" in page.text, "it was shown, and escaped"
-    assert "o&#39;neil&amp;co@example.org" in page.text
+        assert "o'neil&co" not in page.text
 
 
 async def test_what_a_visitor_types_comes_back_escaped(shop):
@@ -106,7 +106,9 @@ async def test_a_hostile_letter_is_shown_in_a_frame_without_rights(shop):
     await shop.house.mailbox.put("x@example.org", HOSTILE, HOSTILE, f"<p>{HOSTILE}</p>", [HOSTILE])
     listed = await shop.page("/dev/mailbox")
     harmless(listed)
-    address = re.search(r'href="(/dev/mailbox/\d+)"', listed.text).group(1)
+    link = re.search(r'href="(/dev/mailbox/\d+)"', listed.text)
+    assert link is not None
+    address = link.group(1)
     page = await shop.page(address)
     harmless(page)
     assert re.search(rf'<iframe [^>]*sandbox src="{address}/html"', page.text)

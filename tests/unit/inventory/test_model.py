@@ -4,12 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.unit.inventory.world import SALE, START, Story, World, person
 
 from onsale.inventory.errors import _BY_REFUSAL, problem_of
-from onsale.inventory.model import Ask, HoldState, Refusal, Refused, SeatState, choose_disjoint
+from onsale.inventory.model import Ask, HoldState, Refusal, Refused, SeatState
 from onsale.limits import HOLD_EXTENSION_MAX_S
 
 SEVERAL = replace(SALE, several_holds=True)
@@ -440,46 +438,3 @@ def test_who_takes_a_run_out_seat_keeps_it_when_its_former_owner_asks_in_the_sam
         t+302  cat holds A1  -> seats_taken A1
         t+303  bob pays      -> sold
     """)
-
-
-PERSONS = st.sampled_from([person(name) for name in ("ann", "bob", "cat", "dan")])
-ASKS = st.lists(
-    st.builds(
-        Ask,
-        PERSONS,
-        st.lists(st.integers(0, 9), min_size=1, max_size=4, unique=True).map(tuple),
-        st.just(1),
-    ),
-    min_size=1,
-    max_size=12,
-)
-
-
-def clash(one, other):
-    return one.person == other.person or not set(one.seats).isdisjoint(other.seats)
-
-
-@given(ASKS)
-def test_a_chosen_batch_is_disjoint_in_order_and_overtakes_nobody(asks):
-    chosen = choose_disjoint(asks)
-    assert chosen[0] == 0 and chosen == sorted(set(chosen))
-    for index, ask in enumerate(asks):
-        earlier = [other for other in asks[:index] if clash(ask, other)]
-        assert (index in chosen) == (not earlier), (
-            "an ask travels exactly when no earlier one wants its seat or is its person's"
-        )
-    batch = [asks[index] for index in chosen]
-    assert not any(clash(one, other) for index, one in enumerate(batch) for other in batch[:index])
-
-
-@given(ASKS)
-def test_everybody_travels_in_the_end_and_rivals_travel_in_the_order_they_came(asks):
-    waiting, travelled = list(enumerate(asks)), []
-    while waiting:
-        chosen = set(choose_disjoint([ask for _, ask in waiting]))
-        travelled += [entry for place, entry in enumerate(waiting) if place in chosen]
-        waiting = [entry for place, entry in enumerate(waiting) if place not in chosen]
-    place = {index: number for number, (index, _) in enumerate(travelled)}
-    for later, one in enumerate(asks):
-        for earlier in range(later):
-            assert not clash(one, asks[earlier]) or place[earlier] < place[later]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from tests.unit.inventory.world import SALE, START, World, person
 
-from onsale.inventory.model import Ask, Refused, SeatState, choose_disjoint
+from onsale.inventory.model import Ask, Refused, SeatState
 
 NAMES = ("ann", "bob", "cat")
 SMALL = replace(SALE, seats=6, hold_s=100, seats_per_hold=3, seats_per_person=4)
@@ -106,19 +106,16 @@ class Sales(RuleBasedStateMachine):
 
     @rule(wishes=st.lists(st.tuples(st.sampled_from(NAMES), SEATS), min_size=1, max_size=4))
     def they_ask(self, wishes):
-        """A batch is as good as some order of its asks: those that changed nothing before those that won."""
-        asks = [Ask(person(name), seats, self.world.new_id()) for name, seats in wishes]
-        chosen = choose_disjoint(asks)
-        answers = dict(zip(chosen, self.world.hold(*(asks[index] for index in chosen)), strict=True))
-        won = {index for index in chosen if getattr(answers[index], "hold_id", None) == asks[index].hold_id}
-        for index in sorted(chosen, key=lambda index: index in won):
-            (name, seats), ask, answer = wishes[index], asks[index], answers[index]
-            expected = self.reference.ask(name, seats, ask.hold_id)
+        """A batch is as good as its asks one after the other, in the order they came."""
+        asks = [Ask(person(name), seats, self.world.new_id()) for name, seats in dict(wishes).items()]
+        names = list(dict(wishes))
+        for name, ask, answer in zip(names, asks, self.world.hold(*asks), strict=True):
+            expected = self.reference.ask(name, ask.seats, ask.hold_id)
             if isinstance(answer, Refused):
                 assert expected == (list(answer.seats) or answer.why)
             else:
                 assert expected == answer.hold_id
-                self.holds += [(name, answer.hold_id)] if index in won else []
+                self.holds += [(name, answer.hold_id)] if answer.hold_id == ask.hold_id else []
 
     @rule(data=st.data())
     def one_extends(self, data):

@@ -38,6 +38,7 @@ SALE = Sale(
     seats_per_hold=4,
     seats_per_person=6,
     several_holds=False,
+    called_off=False,
     stopped=False,
 )
 ROW_SEATS = 10

@@ -36,8 +36,8 @@ class Trips:
         raise AssertionError(f"only {self.batches} have started")
 
 
-def coalescer(trips, *, batch_max=100, queue_max=100, choose=None):
-    return Coalescer(trips, name="test", batch_max=batch_max, queue_max=queue_max, choose=choose)
+def coalescer(trips, *, batch_max=100, queue_max=100, **more):
+    return Coalescer(trips, name="test", batch_max=batch_max, queue_max=queue_max, **more)
 
 
 async def asking(batch, *asks):
@@ -120,14 +120,16 @@ async def test_when_all_who_wait_have_gone_it_is_idle_and_works_again():
     assert batch.idle
 
 
-def disjoint(asks):
-    """Each kind (the tens digit) once per batch, to its first asker."""
-    kinds = [ask // 10 for ask in asks]
-    return [index for index, kind in enumerate(kinds) if kind not in kinds[:index]]
+def kind(ask):
+    """A lane for each tens digit."""
+    return ask // 10
 
 
-async def test_the_deferred_travel_next_in_the_order_they_came_before_the_later():
-    trips, batch, first = await blocked(choose=disjoint)
+LANES = {"lane_of": kind, "lane_max": 4}
+
+
+async def test_asks_of_one_lane_travel_one_at_a_time_in_the_order_they_came():
+    trips, batch, first = await blocked(**LANES)
     rest = await asking(batch, 11, 12, 21, 13, 22)
     trips.open.set()
     await asyncio.sleep(0)
@@ -135,8 +137,8 @@ async def test_the_deferred_travel_next_in_the_order_they_came_before_the_later(
     assert trips.batches == [[0], [11, 21], [12, 22], [13]]
 
 
-async def test_who_came_while_others_were_deferred_stands_behind_them():
-    trips, batch, first = await blocked(choose=disjoint)
+async def test_who_came_while_others_of_the_lane_waited_stands_behind_them():
+    trips, batch, first = await blocked(**LANES)
     rest = await asking(batch, 11, 12)
     trips.open.set()
     await settled(first)
@@ -148,12 +150,51 @@ async def test_who_came_while_others_were_deferred_stands_behind_them():
     assert trips.batches == [[0], [11], [12], [13]]
 
 
-async def test_choosing_looks_no_further_than_a_batch_and_keeps_the_order_behind_it():
-    trips, batch, first = await blocked(choose=disjoint, batch_max=3)
-    rest = await asking(batch, 11, 12, 13, 21, 31)
+async def test_a_crowded_lane_stands_in_nobody_elses_way():
+    trips, batch, first = await blocked(batch_max=3, lane_of=kind, lane_max=100)
+    rest = await asking(batch, 11, 12, 13, 14, 15, 21, 31)
     trips.open.set()
     await settled([*first, *rest])
-    assert trips.batches == [[0], [11], [12, 21], [13, 31]]
+    assert trips.batches == [[0], [11, 21, 31], [12], [13], [14], [15]]
+
+
+async def test_a_full_lane_refuses_and_others_do_not():
+    trips, batch, first = await blocked(**LANES)
+    rest = await asking(batch, 11, 12, 13, 14)
+    with pytest.raises(Overloaded):
+        await batch.ask(15)
+    rest += await asking(batch, 21)
+    trips.open.set()
+    await settled([*first, *rest])
+    assert await batch.ask(15) == 150
+
+
+async def test_a_hopeless_fault_is_heard_by_all_who_wait_at_once():
+    def fail(asks):
+        raise OSError("away")
+
+    trips = Trips(fail)
+    trips.open.clear()
+    batch = coalescer(trips, batch_max=2, hopeless=(OSError,))
+    tasks = await asking(batch, 1, 2, 3, 4, 5)
+    trips.open.set()
+    assert all(isinstance(error, OSError) for error in await settled(tasks))
+    assert len(trips.batches) == 1
+
+
+async def test_any_other_fault_is_heard_by_its_own_batch_alone():
+    def fail_once(asks):
+        if 1 in asks:
+            raise OSError("odd")
+        return asks
+
+    trips = Trips(fail_once)
+    trips.open.clear()
+    batch = coalescer(trips, batch_max=2)
+    tasks = await asking(batch, 1, 2, 3)
+    trips.open.set()
+    answers = await settled(tasks)
+    assert isinstance(answers[-1], int)
 
 
 async def test_an_exception_for_one_ask_reaches_that_one_only():
@@ -224,22 +265,6 @@ async def test_answering_fewer_than_asked_is_a_bug_and_everybody_hears_of_it():
     assert all(isinstance(error, AssertionError) for error in await settled(tasks))
 
 
-@pytest.mark.parametrize("choose", [lambda asks: [], lambda asks: 1 / 0])
-async def test_a_bug_in_choosing_leaves_nobody_waiting_and_nothing_stuck(choose):
-    ways = [choose, disjoint]
-
-    def chosen(asks):
-        return ways[0](asks)
-
-    batch = coalescer(Trips(), choose=chosen)
-    tasks = await asking(batch, 11, 12)
-    for error in await settled(tasks):
-        assert isinstance(error, AssertionError | ZeroDivisionError)
-    ways.pop(0)
-    assert await batch.ask(11) == 110
-    assert batch.idle
-
-
 async def test_when_the_process_goes_down_nobody_waits_for_ever():
     trips, batch, first = await blocked()
     rest = await asking(batch, 1, 2)
@@ -252,7 +277,7 @@ async def test_when_the_process_goes_down_nobody_waits_for_ever():
 
 async def test_a_storm_of_asks_and_departures_answers_each_who_stayed():
     trips = Trips()
-    batch = coalescer(trips, batch_max=7, queue_max=1_000, choose=disjoint)
+    batch = coalescer(trips, batch_max=7, queue_max=1_000, lane_of=kind, lane_max=10)
     tasks = await asking(batch, *range(500))
     for task in tasks[::3]:
         task.cancel()

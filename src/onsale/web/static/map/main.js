@@ -187,7 +187,7 @@ function tellLost(shop, lost) {
 function showHeld(shop, stage) {
   const box = [Infinity, Infinity, -Infinity, -Infinity];
   for (const seat of shop.held) {
-    const margin = shop.sectionOf(seat).standing ? 2500 : 500;
+    const margin = shop.sectionOf(seat).standing ? 2500 : 380;
     box[0] = Math.min(box[0], shop.chart.x[seat] - margin);
     box[1] = Math.min(box[1], shop.chart.y[seat] - margin);
     box[2] = Math.max(box[2], shop.chart.x[seat] + margin);
