@@ -24,6 +24,8 @@ LOOK_EVERY_S = 0.05
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
     """Ours, with these ONSALE_* settings and no others; a wide terminal, so that no line is broken."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ONSALE_")}
+    # Dozens of processes start here; compiling all modules anew in each would take most of the tests' time.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return (
         kept | {"COLUMNS": "200", "NO_COLOR": "1"} | {f"ONSALE_{name}": str(value) for name, value in settings.items()}
     )

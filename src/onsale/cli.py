@@ -24,6 +24,7 @@ from onsale.catalog import TICKIT_FILES, BadTickit, Season, demo_season, encode_
 from onsale.checkout import run_sandbox
 from onsale.kit import chance, clock, telemetry
 from onsale.kit.embedded import EmbeddedError
+from onsale.kit.heads import BoundedHeads
 from onsale.kit.migrate import MigrationError, migrate
 from onsale.kit.problems import Problem
 from onsale.kit.proxies import BadNetworks, parse_trusted
@@ -78,7 +79,7 @@ def serve(role: Role = Role.ALL, fd: Fd = None) -> None:
             uvicorn.Config(
                 web,
                 loop="uvloop",
-                http="httptools",
+                http=BoundedHeads,
                 lifespan="on",
                 ws="none",
                 log_level="warning",
@@ -256,10 +257,14 @@ async def _house(settings: config.Settings) -> AsyncIterator[composition.House]:
 
 
 async def _seed_if_empty(settings: config.Settings) -> None:
+    """Also goes on with a seed that was interrupted: `onsale up` ended while it was planting."""
+    mark = ops.SeedMark(settings.data_dir)
     async with _house(settings) as house:
-        empty = await house.catalog.is_empty()
-    if empty:
+        wanted = bool(mark) or await house.catalog.is_empty()
+    if wanted:
+        mark.begin()
         await _plant(settings, demo_season(clock.utcnow()))
+        mark.end()
 
 
 async def _plant(settings: config.Settings, season: Season, on_sale_max: int | None = None) -> None:

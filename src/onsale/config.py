@@ -1,11 +1,18 @@
 """Settings: read from the environment once, frozen, handed out by the composition root. docs/settings.md lists them."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+
+# A wildcard is where we listen and no place to go to; people on this machine reach it here.
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_HOST = re.compile(r"[0-9A-Za-z._-]+|[0-9A-Fa-f:.]+(%[0-9A-Za-z._-]+)?")
 
 
 class BadSetting(ValueError):
@@ -76,14 +83,27 @@ class Settings:
 
     @property
     def mailbox_page(self) -> bool:
-        """Whether anybody may read them: only on a machine that serves nobody but itself, since tickets lie in them."""
-        host = urlsplit(self.base_url).hostname or ""
-        alone = host in ("127.0.0.1", "::1", "localhost") and not self.trusted_proxies and not self.secure_cookies
-        return self.development_mailbox and alone
+        """Whether anybody may read them: only on a machine that serves nobody but itself, since tickets lie in them.
+
+        Whether a request comes from this machine is asked again at each: a proxy on it may let in the world.
+        """
+        here = is_loopback(self.host) and is_loopback(urlsplit(self.base_url).hostname or "")
+        return self.development_mailbox and here and not self.trusted_proxies and not self.secure_cookies
 
     @property
     def base_url(self) -> str:
-        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+        host = _REACHED_AT.get(self.host, self.host)
+        return self.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address means this machine and can be reached from no other."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def read(environ: Mapping[str, str] | None = None) -> Settings:
@@ -93,7 +113,9 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     unknown = sorted(name for name in environ if name.startswith("ONSALE_") and name not in known)
     if unknown:
         raise BadSetting(f"{unknown[0]} is not a setting of onsale; `onsale doctor` lists them all")
-    values = {known[name].name: _parse(name, known[name].type, environ[name]) for name in known if name in environ}
+    # An empty folder would mean the one we happen to stand in; as with every other setting, empty means not set.
+    given = [name for name in known if name in environ and (known[name].type is not Path or environ[name].strip())]
+    values = {known[name].name: _parse(name, known[name].type, environ[name]) for name in given}
     return _checked(Settings(**values))
 
 
@@ -106,10 +128,15 @@ def _parse(name: str, kind: Any, text: str) -> Any:
         if text.lower() not in ("0", "1", "true", "false", "yes", "no", ""):
             raise BadSetting(f"{name} must be 1 or 0, not {text!r}")
         return text.lower() in ("1", "true", "yes")
-    return Path(text) if kind is Path else text.strip()
+    return Path(text.strip()) if kind is Path else text.strip()
 
 
 def _checked(settings: Settings) -> Settings:
+    if not _HOST.fullmatch(settings.host):
+        raise BadSetting(f"ONSALE_HOST must be an address or a name, not {settings.host!r}")
+    for name, url in (("ONSALE_PUBLIC_URL", settings.public_url), ("ONSALE_GATEWAY_URL", settings.gateway_url)):
+        if url and not _is_site(url):
+            raise BadSetting(f"{name} must look like https://host or http://host:port, not {url!r}")
     if settings.port > 65535:
         raise BadSetting(f"ONSALE_PORT must be at most 65535, not {settings.port}")
     if not 1 <= settings.web_processes <= 64:
@@ -123,3 +150,14 @@ def _checked(settings: Settings) -> Settings:
     if settings.log_format not in ("text", "json"):
         raise BadSetting(f"ONSALE_LOG_FORMAT must be text or json, not {settings.log_format!r}")
     return settings
+
+
+def _is_site(url: str) -> bool:
+    """The address of a whole site: a scheme, a host, perhaps a port, and nothing behind them."""
+    try:
+        parts = urlsplit(url)
+        well = parts.port != 0 and parts.username is None
+    except ValueError:
+        return False
+    bare = parts.path in ("", "/") and not parts.query and not parts.fragment
+    return well and bare and parts.scheme in ("http", "https") and bool(parts.hostname)

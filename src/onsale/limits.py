@@ -8,6 +8,10 @@ A bound without a name here is a bug: whatever is unbounded is where an on-sale 
 HOT_BODY_MAX_BYTES = 16 * 1024
 # The largest honest body is a chart: 100,000 seats take about 150 KB of compact JSON.
 BODY_MAX_BYTES = 4_000_000
+# Address, headers and trailers of one request. Browsers send 2 KB and keep cookies under 4 KB each; proxies add a little.
+HEAD_MAX_BYTES = 32 * 1024
+# From the first to the last byte of them. An honest client sends them in one piece; who drips keeps connections busy.
+HEAD_WAIT_S = 10.0
 # A random key is 36 characters; beyond this it is no key.
 IDEMPOTENCY_KEY_MAX_LENGTH = 128
 # Open connections of one web process: the last bound, where nothing but a bare 503 is said any more.
@@ -175,6 +179,12 @@ JOB_WAIT_S = 2
 JOBS_RUNNING_MAX = 4
 # ...and share these threads for their pictures and PDFs. One interpreter does one such thing at a time anyway.
 CRUNCH_THREADS_MAX = 1
+# A worker that ends finishes the jobs it is at, within this; the rest of the grace is for closing.
+JOBS_GRACE_S = 20.0
+# A worker says every 10 s that it lives; one that has not for this long is dead, and its jobs are taken over...
+JOBS_RESCUE_AFTER_S = 30.0
+# ...by those that look for them this often.
+JOBS_RESCUE_EVERY_S = 10.0
 # Facts are kept for followers that were away, and for looking back, this long.
 FACTS_KEPT_S = 7 * 86_400
 FACTS_BATCH_MAX = 500
@@ -191,6 +201,7 @@ assert HOLD_TTL_MIN_S <= HOLD_TTL_DEFAULT_S <= HOLD_TTL_MAX_S, "the default is o
 assert PAYMENT_EXTENSION_S > GATEWAY_TIMEOUT_S, "seats must stay the payer's while we wait for the gateway"
 assert PAYMENT_EXTENSION_S <= HOLD_EXTENSION_MAX_S, "a hold that is running out still has room for paying"
 assert SHUTDOWN_GRACE_S > GATEWAY_TIMEOUT_S, "a payment under way may end before its process does"
+assert JOBS_GRACE_S < SHUTDOWN_GRACE_S, "a worker has time to close after its last job"
 assert LOCK_TIMEOUT_S < STATEMENT_TIMEOUT_S < IDLE_IN_TRANSACTION_TIMEOUT_S, "the innermost wait gives up first"
 assert RECONCILE_AFTER_S < GATEWAY_TIMEOUT_S, "asking twice is harmless; waiting twice as long is not"
 assert SEATS_PER_HOLD_DEFAULT <= SEATS_PER_HOLD_MAX

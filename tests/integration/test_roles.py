@@ -86,8 +86,9 @@ def town(database_url, servers, tmp_path) -> Iterator[Town]:
     asyncio.run(_season(database_url, servers.redis_url))
     town = Town(settings, ports, {})
     yield town
-    for running in town.running.values():
+    for name, running in town.running.items():
         running.stop(signal.SIGKILL)
+        print(f"--- {name} said:\n{running.said}")  # Shown when the test fails.
 
 
 async def _season(database_url: str, redis_url: str) -> None:

@@ -123,6 +123,10 @@ VALUES (
 ON CONFLICT (slug) DO NOTHING
 RETURNING venue_id;
 
+-- name: venue_named
+-- By slug, so that a seed goes on where an earlier one was interrupted.
+SELECT venue_id FROM venue WHERE slug = %(slug)s;
+
 -- name: lock_venue
 -- Two charts of one venue that arrive together get their versions one after the other.
 SELECT venue_id FROM venue WHERE venue_id = %(venue_id)s::bigint FOR NO KEY UPDATE;
@@ -142,6 +146,13 @@ SELECT v.venue_id, c.hash, c.chart_id, c.zones
 FROM venue AS v
 LEFT JOIN chart AS c ON c.venue_id = v.venue_id AND c.hash = ANY (%(hashes)s::text[])
 WHERE v.venue_id = ANY (%(venue_ids)s::bigint[]);
+
+-- name: events_named
+-- Those of the venues' events that have one of these names, oldest first.
+SELECT venue_id, slug, event_id
+FROM event
+WHERE venue_id = ANY (%(venue_ids)s::bigint[]) AND slug = ANY (%(slugs)s::text[])
+ORDER BY event_id;
 
 -- name: insert_genre
 -- The first event of a genre brings its name with it.

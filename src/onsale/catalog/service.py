@@ -143,6 +143,11 @@ class Catalog:
             raise NameTaken(f"There is a venue called {venue.name!r} in {venue.city} already")
         return venue_id
 
+    async def venue_named(self, venue: NewVenue) -> int | None:
+        """Its id; None when the city has no venue of that name."""
+        async with self._database.transaction() as tx:
+            return await store.venue_named(tx, venue.slug)
+
     async def decoded(self, body: bytes) -> Chart:
         """A chart in wire form, read and checked off the event loop: a large one takes a while. Raises InvalidChart."""
         return await asyncio.to_thread(_decoded, body)
@@ -181,6 +186,18 @@ class Catalog:
         """Ids of the new events, in their order: all of them, or none. Raises as `create_event` does."""
         async with self._database.transaction() as tx:
             return await _insert(tx, events)
+
+    async def add_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
+        """`create_events` that may be repeated: the first event of a name at a venue is the first one there already.
+
+        Their times are not compared: a season laid around today has others tomorrow, and is the same season.
+        """
+        async with self._database.transaction() as tx:
+            named = await store.events_named(tx, events)
+            known = [_next(named, event) for event in events]
+            missing = [event for event, event_id in zip(events, known, strict=True) if event_id is None]
+            made = iter(await _insert(tx, missing) if missing else ())
+        return [next(made) if event_id is None else event_id for event_id in known]
 
     # -- for the rooms above, in their transaction ---------------------------------------------------------------------
 
@@ -234,6 +251,12 @@ class Catalog:
         async with self._database.reading() as tx:
             facets = await store.facets(tx, clock.utcnow())
         return dict.fromkeys(keys, facets)
+
+
+def _next(named: Mapping[tuple[int, str], list[int]], event: NewEvent) -> int | None:
+    """The oldest event of that name at that venue which has not been given out yet."""
+    left = named.get((event.venue_id, event.slug))
+    return left.pop(0) if left else None
 
 
 async def _insert(tx: db.Tx, events: Sequence[NewEvent]) -> Sequence[int]:

@@ -127,6 +127,11 @@ async def insert_venue(tx: db.Tx, venue: NewVenue) -> int | None:
     return int(row[0]) if row else None
 
 
+async def venue_named(tx: db.Tx, slug: str) -> int | None:
+    row = await _one(tx, SQL.venue_named, {"slug": slug})
+    return int(row[0]) if row else None
+
+
 async def lock_venue(tx: db.Tx, venue_id: int) -> bool:
     """Whether there is such a venue; if so, it is locked against another change."""
     return await _one(tx, SQL.lock_venue, {"venue_id": venue_id}) is not None
@@ -161,6 +166,18 @@ async def grounds(tx: db.Tx, events: Sequence[NewEvent]) -> Grounds:
     rows = await (await tx.execute(SQL.grounds, values)).fetchall()
     charts = {(row[0], row[1]): (row[2], tuple(row[3])) for row in rows if row[1] is not None}
     return Grounds(frozenset(row[0] for row in rows), charts)
+
+
+async def events_named(tx: db.Tx, events: Sequence[NewEvent]) -> dict[tuple[int, str], list[int]]:
+    """Ids of the events that stand at the same venues under the same names, oldest first, by venue and slug."""
+    values = {
+        "venue_ids": sorted({event.venue_id for event in events}),
+        "slugs": sorted({event.slug for event in events}),
+    }
+    found: dict[tuple[int, str], list[int]] = {}
+    for venue_id, slug, event_id in await (await tx.execute(SQL.events_named, values)).fetchall():
+        found.setdefault((venue_id, slug), []).append(event_id)
+    return found
 
 
 async def insert_events(tx: db.Tx, events: Sequence[tuple[NewEvent, int | None]]) -> list[int]:

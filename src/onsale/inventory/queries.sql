@@ -2,11 +2,6 @@
 -- Statements are index look-ups by array, so that no plan can turn as tables grow. `now` is NULL in production, which
 -- means the shard's own clock.
 
--- name: by_index
--- First in every transaction that locks. A plan is made while the tables are small, when reading them whole looks cheap,
--- and is kept while an on-sale fills them: until the end of this transaction an index is used wherever there is one.
-SELECT set_config('enable_seqscan', 'off', true);
-
 -- name: read_sale
 -- The rules and the time a decision is made by. The row is never locked: it does not change while an event is on sale,
 -- except `called_off` and `stopped`, which may take effect a batch later.

@@ -190,9 +190,9 @@ class Inventory:
         await store.write_called_off(tx, ids.shard_of(event_id), called_off)
 
     async def count_free(self, event_id: int) -> dict[int, int]:
-        """Tier -> seats left, now."""
+        """Tier -> seats left, now: on the writing side, since a later fact may never come to correct it."""
         shard_id = ids.shard_of(event_id)
-        async with self._database.reading(shard_id) as tx:
+        async with self._database.transaction(shard_id) as tx:
             return await store.count_free(tx, shard_id)
 
     async def sweep(self) -> int:

@@ -20,7 +20,6 @@ async def lock_for_asks(
 ) -> tuple[Sale, Locked] | None:
     """Lock what a batch of asks depends on, in one round trip on a pipelined `tx`. None: nothing is on sale here."""
     named = {"shard_id": shard_id, "persons": sorted(persons), "wanted": sorted(wanted), "now": now}
-    await tx.execute(SQL.by_index)
     sale = await tx.execute(SQL.read_sale, named)
     await tx.execute(SQL.add_buyers, named)
     buyers = await tx.execute(SQL.lock_buyers, named)
@@ -35,7 +34,6 @@ async def lock_for_asks(
 async def lock_holds(tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], now: datetime | None) -> Locked:
     """Lock holds with their buyers and the seats that still carry them."""
     named = {"shard_id": shard_id, "hold_ids": sorted(hold_ids), "now": now}
-    await tx.execute(SQL.by_index)
     buyers = await tx.execute(SQL.lock_buyers_of_holds, named)
     seats = await tx.execute(SQL.lock_seats_of_holds, named)
     holds = await tx.execute(SQL.lock_holds, named)
@@ -47,7 +45,6 @@ async def lock_holds(tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], now:
 async def lock_sold(tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: int, seat_nos: Sequence[int]) -> Locked:
     """Lock the buyer of an order and those of the seats that are still the order's."""
     named = {"shard_id": shard_id, "persons": [person], "order_id": order_id, "seat_nos": sorted(seat_nos)}
-    await tx.execute(SQL.by_index)
     buyers = await tx.execute(SQL.lock_buyers, named)
     seats = await tx.execute(SQL.lock_sold_seats, named)
     return _locked(_NEVER, await buyers.fetchall(), await seats.fetchall(), [])
@@ -156,7 +153,6 @@ async def read_hold(
     tx: db.Tx, shard_id: ShardId, hold_id: int, now: datetime | None
 ) -> tuple[Hold, bool, datetime] | None:
     """A hold, whether all its seats still carry it, and the shard's time."""
-    await tx.execute(SQL.by_index)
     row = await (await tx.execute(SQL.read_hold, {"shard_id": shard_id, "hold_id": hold_id, "now": now})).fetchone()
     if row is None:
         return None
@@ -168,14 +164,12 @@ async def holds_of_person(
     tx: db.Tx, shard_id: ShardId, person: PersonKey, now: datetime | None
 ) -> list[tuple[Hold, datetime]]:
     """The person's holds that have not run out, each with the shard's time."""
-    await tx.execute(SQL.by_index)
     cursor = await tx.execute(SQL.holds_of_person, {"shard_id": shard_id, "person": person, "now": now})
     found = [(_hold(row), row[8]) for row in await cursor.fetchall()]
     return [(hold, at) for hold, at in found if in_hand(hold, at)]
 
 
 async def holds_past_deadline(tx: db.Tx, rows_max: int, now: datetime | None) -> list[tuple[ShardId, int]]:
-    await tx.execute(SQL.by_index)
     cursor = await tx.execute(SQL.holds_past_deadline, {"rows_max": rows_max, "now": now})
     return [(ShardId(shard_id), hold_id) for shard_id, hold_id in await cursor.fetchall()]
 

@@ -3,16 +3,21 @@
 A job is a name and plain values. One that has failed for good stays in the table as `failed`, is logged and counted.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import procrastinate
 
 from onsale import limits
-from onsale.kit import db, telemetry
+from onsale.kit import clock, db, tasks, telemetry
 
 Work = Callable[[dict[str, Any]], Awaitable[None]]
 
+jobs_rescued = telemetry.counter(
+    "onsale_jobs_rescued_total", "Jobs taken over from a worker that died at them.", ["job"]
+)
 job_failures = telemetry.counter(
     "onsale_job_failures_total", "Runs of a job that raised; most are tried again.", ["job"]
 )
@@ -47,12 +52,47 @@ class Jobs:
         await self._tasks[name].configure(connection=tx).defer_async(body=body)
 
     async def run(self, *, concurrency: int, until_empty: bool = False) -> None:
-        """Run jobs until cancelled, or until none is left (`until_empty`, for tests and one-off commands)."""
+        """Run jobs until cancelled, or until none is left (`until_empty`, for tests and one-off commands).
+
+        Cancelled, it finishes the jobs it is at, within the grace; a second cancellation does not tear them.
+        """
         async with self._app.open_async():
-            await self._app.run_worker_async(
+            work = self._app.run_worker_async(
                 concurrency=concurrency,
                 wait=not until_empty,
                 listen_notify=not until_empty,
                 install_signal_handlers=False,
                 delete_jobs="successful",
+                shutdown_graceful_timeout=limits.JOBS_GRACE_S,
             )
+            await self._rescue()
+            working = tasks.spawn(work, name="jobs")
+            rescuing = tasks.spawn(self._rescue_for_ever(), name="rescue jobs")
+            try:
+                await asyncio.shield(working)
+            finally:
+                working.cancel()
+                await _end_of(working)
+                await tasks.cancel(rescuing)
+
+    async def _rescue_for_ever(self) -> None:
+        while True:
+            await clock.sleep(limits.JOBS_RESCUE_EVERY_S)
+            try:
+                await self._rescue()
+            except procrastinate.exceptions.ConnectorException as error:
+                telemetry.log.warning("jobs_not_rescued", error=str(error))
+
+    async def _rescue(self) -> None:
+        """Give the jobs of workers that died to those that live: a killed worker leaves its jobs as `doing`."""
+        manager = self._app.job_manager
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=limits.JOBS_RESCUE_AFTER_S):
+            jobs_rescued.labels(job.task_name).inc()
+            await manager.retry_job(job)
+
+
+async def _end_of(task: asyncio.Task[None]) -> None:
+    """Wait for the end of a task, whoever cancels us meanwhile: what it is at must be written down."""
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({task})

@@ -13,12 +13,13 @@ from onsale.ops.housekeeping import Housekeeping
 from onsale.ops.machine import MachineError, data_folder, environment, listening, machine, servers_for, shown_address
 from onsale.ops.routes import router
 from onsale.ops.sale import SaleControl
-from onsale.ops.seed import SeedReport, organiser_named, seed
+from onsale.ops.seed import SeedMark, SeedReport, organiser_named, seed
 
 __all__ = [
     "Housekeeping",
     "MachineError",
     "SaleControl",
+    "SeedMark",
     "SeedReport",
     "data_folder",
     "environment",

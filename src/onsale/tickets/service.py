@@ -52,7 +52,8 @@ class Tickets:
 
     async def read(self, shard_id: ShardId, ticket_id: int, person: PersonKey | None, key: str | None) -> Ticket:
         """A ticket for its holder, or for who brings its viewing key. Raises TicketNotFound for everybody else."""
-        async with self._database.reading(shard_id) as tx:
+        # On the writing side: the page that shows it may come at once after the payment.
+        async with self._database.transaction(shard_id) as tx:
             ticket = await store.read(tx, shard_id, ticket_id)
         if ticket is None:
             raise TicketNotFound

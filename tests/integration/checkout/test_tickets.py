@@ -228,7 +228,6 @@ async def letters(shop: World) -> int:
     return len(await shop.house.mailbox.list())
 
 
-@pytest.mark.xfail(reason="kit.tasks.cancel cancels again after half a second, which ends the jobs' own orderly end")
 async def test_a_worker_told_to_end_finishes_the_letter_it_is_at(shop: World, ann: Fan):
     await ann.buy(7)
     house = another_house(shop)
@@ -250,7 +249,6 @@ async def test_a_worker_told_to_end_finishes_the_letter_it_is_at(shop: World, an
     assert await letters(shop) == 1
 
 
-@pytest.mark.xfail(reason="no round of the worker takes up jobs whose worker is gone")
 async def test_a_letter_whose_worker_was_killed_is_sent_by_another(shop: World, ann: Fan):
     await ann.buy(7)
     dead = "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id"
