@@ -163,13 +163,10 @@ def _framework(house: House, role: Role, trusted: TrustedProxies) -> ASGIApp:
     pages = Pages(house.accounts, statics, development=house.settings.mailbox_page)
     install_error_pages(app, pages)
 
-    async def database_ready() -> bool:
-        return await house.database.ready()
+    async def redis_state() -> str:
+        return "ok" if await redis.ready(house.redis) else "away"
 
-    async def redis_ready() -> bool:
-        return await redis.ready(house.redis)
-
-    app.include_router(health_router({"database": database_ready}, {"redis": redis_ready}))
+    app.include_router(health_router({"database": DatabaseCheck(house.database)}, {"redis": redis_state}))
     if role is Role.GATE:
         return app
     for part in _shop_routers(house, pages, statics, trusted):

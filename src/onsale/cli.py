@@ -1,4 +1,4 @@
-"""The command line: up, serve, work, gateway, migrate, seed, import, chart, drop, grant, doctor."""
+"""The command line: up, serve, work, gateway, migrate, seed, import, chart, drop, audit, grant, doctor."""
 
 import signal
 import socket
@@ -20,14 +20,14 @@ from rich.table import Table
 
 from onsale import app as composition
 from onsale import config, drop, limits, ops
+from onsale.accounts import Role as PersonRole
 from onsale.catalog import TICKIT_FILES, BadTickit, Season, demo_season, encode_chart, generate_chart, read_tickit
 from onsale.checkout import run_sandbox
-from onsale.kit import chance, clock, telemetry
+from onsale.kit import capacity, chance, clock, telemetry
 from onsale.kit.embedded import EmbeddedError
 from onsale.kit.heads import BoundedHeads
 from onsale.kit.migrate import MigrationError, migrate
 from onsale.kit.problems import Problem
-from onsale.kit.proxies import BadNetworks, parse_trusted
 from onsale.kit.supervise import Supervisor
 from onsale.mount import Role
 
@@ -54,17 +54,20 @@ Fd = Annotated[int | None, typer.Option(help="Serve on this inherited listening 
 def up() -> None:
     """Run all of onsale on this machine, with embedded servers where none are set. Ctrl-C stops it."""
     settings = _settings()
+    capacity.raise_open_files()
     with ops.machine(settings) as machine:
         migrate(machine.settings.database_url)
         if settings.embedded_database:
             uvloop.run(_seed_if_empty(machine.settings))
-        address = ops.shown_address(machine.settings)
+        address = machine.settings.base_url
         supervisor = Supervisor(machine.commands(), console.print, tend=machine.tend)
         console.print(f"\n[bold]onsale[/bold] serves on [bold]{address}[/bold]\n")
         console.print(f"  Buy a ticket     {address}/   (any e-mail address, and the test card)", soft_wrap=True)
         if machine.settings.mailbox_page:
             console.print(f"  Read its e-mail  {address}/dev/mailbox")
         console.print(f"  The API          {address}/docs\n\nCtrl-C stops it; what was sold is kept.\n")
+        for finding in ops.warnings(machine.settings):
+            console.print(f"[yellow]{finding.what} {finding.words}[/yellow]\n  {finding.advice}\n", soft_wrap=True)
         supervisor.run()
         console.print("Stopped.")
 
@@ -73,6 +76,7 @@ def up() -> None:
 def serve(role: Role = Role.ALL, fd: Fd = None) -> None:
     """Serve one role over HTTP: gate, shop, or all."""
     settings = _settings()
+    capacity.raise_open_files()
     with _listening(settings.host, settings.port, fd) as listening, ops.servers_for(settings) as ready:
         web = composition.web(composition.build(ready), role)
         server = uvicorn.Server(
@@ -217,19 +221,20 @@ def grant(
     async def give(settings: config.Settings) -> None:
         async with _house(settings) as house:
             if take_away:
-                left = await house.accounts.withdraw(email, role)
+                left = await house.accounts.withdraw(email, wanted)
                 account = left or _fail(f"{email} has no account")
             else:
-                account = await house.accounts.grant(email, role)
+                account = await house.accounts.grant(email, wanted)
                 if organiser is not None:
                     await house.catalog.add_member(await ops.organiser_named(house.catalog, organiser), account.person)
         console.print(f"{account.email} is now {', '.join(sorted(account.roles)) or 'without a role'}.")
 
+    try:
+        wanted = PersonRole(role)
+    except ValueError:
+        _fail(f"{role!r} is not a role: fan, organiser or operator")
     with ops.servers_for(_settings()) as settings:
-        try:
-            uvloop.run(give(settings))
-        except ValueError:
-            _fail(f"{role!r} is not a role: fan, organiser or operator")
+        uvloop.run(give(settings))
 
 
 @app.command()
@@ -301,10 +306,7 @@ def _write(path: Path, body: bytes) -> None:
 
 def _settings() -> config.Settings:
     settings = config.read()
-    try:
-        parse_trusted(settings.trusted_proxies)
-    except BadNetworks as error:
-        raise config.BadSetting(f"ONSALE_TRUSTED_PROXIES: {error}") from error
+    ops.check(settings)
     telemetry.configure(settings.log_level, settings.log_format)
     return settings
 

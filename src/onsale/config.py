@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-
 # A wildcard is where we listen and no place to go to; people on this machine reach it here.
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _HOST = re.compile(r"[0-9A-Za-z._-]+|[0-9A-Fa-f:.]+(%[0-9A-Za-z._-]+)?")
@@ -113,7 +112,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     unknown = sorted(name for name in environ if name.startswith("ONSALE_") and name not in known)
     if unknown:
         raise BadSetting(f"{unknown[0]} is not a setting of onsale; `onsale doctor` lists them all")
-    # An empty folder would mean the one we happen to stand in; as with every other setting, empty means not set.
+    # An empty folder would mean the one we happen to stand in: it is not set.
     given = [name for name in known if name in environ and (known[name].type is not Path or environ[name].strip())]
     values = {known[name].name: _parse(name, known[name].type, environ[name]) for name in given}
     return _checked(Settings(**values))
@@ -134,9 +133,10 @@ def _parse(name: str, kind: Any, text: str) -> Any:
 def _checked(settings: Settings) -> Settings:
     if not _HOST.fullmatch(settings.host):
         raise BadSetting(f"ONSALE_HOST must be an address or a name, not {settings.host!r}")
-    for name, url in (("ONSALE_PUBLIC_URL", settings.public_url), ("ONSALE_GATEWAY_URL", settings.gateway_url)):
-        if url and not _is_site(url):
-            raise BadSetting(f"{name} must look like https://host or http://host:port, not {url!r}")
+    if settings.public_url and not _is_site(settings.public_url, whole=True):
+        raise BadSetting(f"ONSALE_PUBLIC_URL must look like https://host, without a path, not {settings.public_url!r}")
+    if settings.gateway_url and not _is_site(settings.gateway_url, whole=False):
+        raise BadSetting(f"ONSALE_GATEWAY_URL must look like http://host:port, not {settings.gateway_url!r}")
     if settings.port > 65535:
         raise BadSetting(f"ONSALE_PORT must be at most 65535, not {settings.port}")
     if not 1 <= settings.web_processes <= 64:
@@ -152,12 +152,12 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _is_site(url: str) -> bool:
-    """The address of a whole site: a scheme, a host, perhaps a port, and nothing behind them."""
+def _is_site(url: str, *, whole: bool) -> bool:
+    """A scheme, a host, perhaps a port; for a `whole` site no path behind them."""
     try:
         parts = urlsplit(url)
         well = parts.port != 0 and parts.username is None
     except ValueError:
         return False
-    bare = parts.path in ("", "/") and not parts.query and not parts.fragment
+    bare = not parts.query and not parts.fragment and (parts.path in ("", "/") or not whole)
     return well and bare and parts.scheme in ("http", "https") and bool(parts.hostname)

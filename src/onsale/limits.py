@@ -8,7 +8,7 @@ A bound without a name here is a bug: whatever is unbounded is where an on-sale 
 HOT_BODY_MAX_BYTES = 16 * 1024
 # The largest honest body is a chart: 100,000 seats take about 150 KB of compact JSON.
 BODY_MAX_BYTES = 4_000_000
-# Address, headers and trailers of one request. Browsers send 2 KB and keep cookies under 4 KB each; proxies add a little.
+# Address, headers and trailers of one request. Browsers send 2 KB and keep a cookie under 4 KB; proxies add a little.
 HEAD_MAX_BYTES = 32 * 1024
 # From the first to the last byte of them. An honest client sends them in one piece; who drips keeps connections busy.
 HEAD_WAIT_S = 10.0
@@ -16,6 +16,8 @@ HEAD_WAIT_S = 10.0
 IDEMPOTENCY_KEY_MAX_LENGTH = 128
 # Open connections of one web process: the last bound, where nothing but a bare 503 is said any more.
 HTTP_CONNECTIONS_MAX = 20_000
+# Files a process wants to open: a socket for each of those connections, and its own to PostgreSQL, Redis and the gateway.
+OPEN_FILES_WANTED = HTTP_CONNECTIONS_MAX + 1_000
 # Hot requests under way in one process: a burst of 10,000 fits, and beyond it the answer is 503 with Retry-After.
 HOT_REQUESTS_UNDER_WAY_MAX = 12_000
 # E-mail addresses end at 254 characters (RFC 5321, 4.5.3.1.3).
@@ -73,6 +75,10 @@ EVENT_AGE_MAX_S = 1.0
 EVENT_STALE_MAX_S = 3_600.0
 # A few kilobytes each: a busy day's events, and a crawler through all 50,000 pushes out only what it asked for.
 EVENTS_IN_MIND_MAX = 5_000
+# A page of a list is about 100 KB, so this is a dozen megabytes; the home page and its filters are a few dozen.
+LISTS_IN_MIND_MAX = 128
+# Different searches read one after the other on one connection: so many of them take some tenths of a second.
+LISTS_BATCH_MAX = 32
 # A body and its gzip: about 200 KB for a stadium.
 CHART_BODIES_IN_MIND_MAX = 128
 # New cities and genres show in the search form this late.
@@ -115,6 +121,8 @@ COUNT_SEATS_EVERY_S = 1.0
 COUNT_SEATS_AGAIN_S = 3_600.0
 # What has outlived its use is deleted this often; nothing waits for it.
 FORGET_EVERY_S = 300.0
+# ...so many rows at a time: a long delete holds locks and may never end under the statement timeout.
+FORGET_BATCH_MAX = 5_000
 # Ended holds are kept this long for a client that asks what became of them, then deleted.
 ENDED_HOLD_KEPT_S = 3_600
 
@@ -157,8 +165,29 @@ READ_CONNECTIONS_MAX = 6
 # Batches of holds have connections of their own: they never queue behind pages and payments. One batch is under way per
 # event and process, so these are as many events on sale at the same instant as commit together.
 BATCH_CONNECTIONS_MAX = 4
+# Jobs run a few at a time (JOBS_RUNNING_MAX below) and share these, one of which listens for new ones.
+JOB_CONNECTIONS_MAX = 4
+# What one process may hold open at once; as many processes as there are must fit into PostgreSQL's max_connections.
+PROCESS_CONNECTIONS_MAX = WRITE_CONNECTIONS_MAX + READ_CONNECTIONS_MAX + BATCH_CONNECTIONS_MAX + JOB_CONNECTIONS_MAX
+# Beside web processes and worker: two commands at a time (`onsale audit`, `onsale grant`) and what is kept for superusers.
+SPARE_CONNECTIONS = 2 * PROCESS_CONNECTIONS_MAX + 8
 # Waiting longer than this for a connection means the database is away or drowned: say so.
 CONNECTION_WAIT_S = 3.0
+# Requests that wait for a connection of one pool. A dozen connections serve about so many within CONNECTION_WAIT_S; who
+# comes behind them would wait for nothing, and is told at once.
+CONNECTION_QUEUE_MAX = 4_096
+# Making a connection takes milliseconds, seconds only where nobody is; psycopg allows no less than 2.
+CONNECT_TIMEOUT_S = 2
+# A host that fell silent is noticed by TCP after 5 + 3 * 2 s of quiet, or 10 s after what it did not acknowledge.
+TCP_IDLE_S = 5
+TCP_PROBE_EVERY_S = 2
+TCP_PROBES_MAX = 3
+# libpq takes milliseconds here.
+TCP_UNACKNOWLEDGED_MAX_MS = 10_000
+# No answer for this long, by TCP or through a Unix socket: hang up. PostgreSQL itself ends every statement before.
+DATABASE_ANSWER_WAIT_S = 12.0
+# A load balancer waits a few seconds for `/readyz`; a database that needs longer than this is not ready.
+READY_WAIT_S = 4.0
 # A statement of a hot path takes milliseconds. One that takes this long is holding locks others need.
 STATEMENT_TIMEOUT_S = 10.0
 LOCK_TIMEOUT_S = 5.0
@@ -194,6 +223,8 @@ MAILBOX_ROWS_MAX = 500
 SMTP_TIMEOUT_S = 20.0
 # Keys a process counts by itself while Redis is away; the oldest half is dropped when it is full.
 LOCAL_QUOTA_KEYS_MAX = 100_000
+# The doctor waits this long for another server to take a connection.
+PROBE_TIMEOUT_S = 3.0
 # How long a process may take to finish what it has begun after SIGTERM. Payments are the longest.
 SHUTDOWN_GRACE_S = 25.0
 
@@ -203,5 +234,10 @@ assert PAYMENT_EXTENSION_S <= HOLD_EXTENSION_MAX_S, "a hold that is running out 
 assert SHUTDOWN_GRACE_S > GATEWAY_TIMEOUT_S, "a payment under way may end before its process does"
 assert JOBS_GRACE_S < SHUTDOWN_GRACE_S, "a worker has time to close after its last job"
 assert LOCK_TIMEOUT_S < STATEMENT_TIMEOUT_S < IDLE_IN_TRANSACTION_TIMEOUT_S, "the innermost wait gives up first"
+assert STATEMENT_TIMEOUT_S < DATABASE_ANSWER_WAIT_S, "a slow statement is PostgreSQL's to end; only silence is ours"
+assert CONNECT_TIMEOUT_S < CONNECTION_WAIT_S, "who waits for a connection learns whether anybody is there"
+assert CONNECTION_WAIT_S < READY_WAIT_S, "a crowded pool says so itself, before the question is given up"
+assert CONNECTION_QUEUE_MAX < HOT_REQUESTS_UNDER_WAY_MAX, "the queue behind has an end before the one in front"
 assert RECONCILE_AFTER_S < GATEWAY_TIMEOUT_S, "asking twice is harmless; waiting twice as long is not"
+assert OPEN_FILES_WANTED > HTTP_CONNECTIONS_MAX + GATEWAY_CONNECTIONS_MAX + REDIS_CONNECTIONS_MAX, "sockets fit"
 assert SEATS_PER_HOLD_DEFAULT <= SEATS_PER_HOLD_MAX

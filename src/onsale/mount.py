@@ -8,15 +8,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
-import msgspec
 from fastapi import FastAPI
 
-from onsale.accounts import Accounts, Shopper
+from onsale.accounts import COOKIE, Accounts, Shopper
 from onsale.checkout import OrderBody, OrderRequest, PaymentRequest
 from onsale.checkout.hot import CheckoutEndpoints
-from onsale.inventory import HoldBody, HoldRequest
+from onsale.inventory import HoldBody, HoldRequest, SeatCounts
 from onsale.inventory.hot import InventoryEndpoints
-from onsale.kit import asgi
+from onsale.kit import asgi, openapi
 
 ForShopper = Callable[[Shopper, asgi.Request], Awaitable[asgi.Answer]]
 ForAnybody = Callable[[Shopper | None, asgi.Request], Awaitable[asgi.Answer]]
@@ -106,86 +105,63 @@ def _named(guarded: Guarded, endpoint: Any) -> Guarded:
 
 def describe_hot(app: FastAPI) -> None:
     """Put the hot endpoints into the OpenAPI document: they are part of the contract like all others."""
-    made = app.openapi
-
-    def with_hot() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = made()
-            kinds = (HoldRequest, HoldBody, OrderRequest, PaymentRequest, OrderBody)
-            _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-            document.setdefault("components", {}).setdefault("schemas", {}).update(components)
-            for path, method, operation in _OPERATIONS:
-                document["paths"].setdefault(path, {})[method] = operation
-        return app.openapi_schema or {}
-
-    app.openapi = with_hot  # type: ignore[method-assign]
+    openapi.describe(app, _OPERATIONS, COOKIE)
 
 
-def _operation(tag: str, what: str, names: Sequence[str], body: type | None, answers: dict[str, type | None]) -> Any:
-    operation: dict[str, Any] = {
-        "tags": [tag],
-        "summary": what,
-        "description": what,
-        "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
-        "responses": {status: {"description": status, **_content(kind)} for status, kind in answers.items()},
-    }
-    if body is not None:
-        operation["requestBody"] = {"required": True, **_content(body)}
-        operation["parameters"].append({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}})
-    return operation
-
-
-def _content(kind: type | None) -> dict[str, Any]:
-    if kind is None:
-        return {}
-    return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}}
-
-
-_PROBLEMS: dict[str, type | None] = dict.fromkeys(("400", "401", "403", "404", "409", "413", "415", "422", "503"))
-
-_OPERATIONS: Sequence[tuple[str, str, Any]] = (
+_KEY = openapi.header("Idempotency-Key", "Sent again with the same key, the same request gets the same answer.")
+_SECRET = openapi.header("Onsale-Order-Secret", "The order's `secret`, for who has no session of its owner.")
+_SEATS = openapi.json(SeatCounts)[200]["content"] | openapi.media("application/octet-stream")[200]["content"]
+_OPERATIONS: openapi.Operations = (
     (
         "/api/v1/events/{event}/availability",
         "get",
-        _operation(
+        openapi.operation(
             "holds",
-            "All seats, two bits each: version (8 bytes), count (4), then the seats. `?format=json` for people.",
-            ["event"],
-            None,
-            {"200": None, "304": None, "404": None, "503": None},
+            "All seats, two bits each: version (8 bytes), count (4), then the seats. `?format=json` counts for people.",
+            {
+                200: {"description": "OK", "headers": {"ETag": {"schema": {"type": "string"}}}, "content": _SEATS},
+                **openapi.NOT_MODIFIED,
+            },
+            path=["event"],
+            parameters=[openapi.query("format", "json"), openapi.header("If-None-Match", "The ETag you have.")],
         ),
     ),
     (
         "/api/v1/events/{event}/holds",
         "post",
-        _operation(
+        openapi.operation(
             "holds",
             "Take seats: chosen ones, or the best together. All of them or none.",
-            ["event"],
-            HoldRequest,
-            {"201": HoldBody, **_PROBLEMS},
+            openapi.json(HoldBody, 201),
+            path=["event"],
+            parameters=[_KEY],
+            body=HoldRequest,
+            extra=openapi.WITH_SESSION,
         ),
     ),
     (
         "/api/v1/orders",
         "post",
-        _operation(
+        openapi.operation(
             "orders",
             "Make the order for held seats; for the same holds again, the same order.",
-            [],
-            OrderRequest,
-            {"201": OrderBody, **_PROBLEMS},
+            openapi.json(OrderBody, 201),
+            parameters=[_KEY],
+            body=OrderRequest,
+            extra=openapi.WITH_SESSION,
         ),
     ),
     (
         "/api/v1/orders/{order}/payment",
         "post",
-        _operation(
+        openapi.operation(
             "orders",
             "Pay: 200 once the money is captured, 202 while the gateway is asked, 402 when it said no.",
-            ["order"],
-            PaymentRequest,
-            {"200": OrderBody, "202": OrderBody, "402": None, "429": None, **_PROBLEMS},
+            openapi.json(OrderBody) | openapi.json(OrderBody, 202),
+            path=["order"],
+            parameters=[_KEY, _SECRET],
+            body=PaymentRequest,
+            extra=openapi.WITH_OR_WITHOUT,
         ),
     ),
 )

@@ -16,8 +16,10 @@ from onsale.accounts.errors import BadSession, Forbidden, InvalidEmail, SessionR
 from onsale.accounts.model import Account, Role, Shopper, normal_email
 from onsale.accounts.routes import router
 from onsale.accounts.service import Accounts
+from onsale.accounts.sessions import COOKIE
 
 __all__ = [
+    "COOKIE",
     "Account",
     "Accounts",
     "BadSession",

@@ -45,6 +45,10 @@ class NewSessionBody(SessionBody):
     token: str
 
 
+class SentBody(BaseModel):
+    """Nothing: it must not tell whether the address is known."""
+
+
 def session_body(shopper: Shopper) -> SessionBody:
     return SessionBody(
         person="guest" if shopper.guest else "account",

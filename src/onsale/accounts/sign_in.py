@@ -35,11 +35,17 @@ class SignIn:
         Raises InvalidEmail, TooManyCodes, MailAway.
         """
         email = normal_email(email)
+        if key is not None and await self._sent_before(email, key):
+            return  # A repeated request uses up nobody's quota: it is the same request.
         await self._allow(PER_NETWORK, network_of(address))
         await self._allow(PER_EMAIL, email)
         code = chance.digits(limits.SIGN_IN_CODE_DIGITS)
         if await self._keep(email, code, key, now):
             await self._send(email, code, key)
+
+    async def _sent_before(self, email: str, key: str) -> bool:
+        async with self._database.transaction() as tx:
+            return await idempotency.known(tx, _scope(email), key, email.encode()) is not None
 
     async def _allow(self, rule: Rule, key: str) -> None:
         verdict = await self._quota.take(rule, key)

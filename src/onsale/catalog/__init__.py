@@ -12,9 +12,9 @@ never its files.
 
 from onsale.catalog.chart import Chart, Layout
 from onsale.catalog.chart import encode as encode_chart
+from onsale.catalog.control import RequireRole, controlled_event
 from onsale.catalog.demo import season as demo_season
 from onsale.catalog.draft import NewEvent, NewTier, NewVenue
-from onsale.catalog.errors import EventNotFound
 from onsale.catalog.generate import generate as generate_chart
 from onsale.catalog.model import Event, EventStatus, Listing, Tier, parse_cursor, parse_event_id, status_of
 from onsale.catalog.schemas import EventQuery
@@ -32,7 +32,6 @@ __all__ = [
     "Catalog",
     "Chart",
     "Event",
-    "EventNotFound",
     "EventQuery",
     "EventStatus",
     "Layout",
@@ -40,8 +39,10 @@ __all__ = [
     "NewEvent",
     "NewTier",
     "NewVenue",
+    "RequireRole",
     "Season",
     "Tier",
+    "controlled_event",
     "demo_season",
     "encode_chart",
     "event_full",

@@ -42,6 +42,7 @@ class Memory(Generic[Key, Value]):
         size_max: int,
         age_max_s: float = math.inf,
         stale_max_s: float = 0.0,
+        batch_max: int = READ_BATCH_MAX,
         monotonic: Callable[[], float] = clock.monotonic,
     ) -> None:
         self._read = read
@@ -53,7 +54,7 @@ class Memory(Generic[Key, Value]):
         self._forgotten = 0
         self._kept: OrderedDict[Key, _Kept[Value]] = OrderedDict()
         self._reads: Coalescer[Key, Value | None] = Coalescer(
-            self._answer, name=name, batch_max=READ_BATCH_MAX, queue_max=READ_QUEUE_MAX
+            self._answer, name=name, batch_max=batch_max, queue_max=READ_QUEUE_MAX
         )
 
     async def get(self, key: Key) -> Value | None:

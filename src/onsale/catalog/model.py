@@ -136,11 +136,10 @@ def status_of(event: Event, now: datetime) -> EventStatus:
 
 
 def parse_event_id(text: str) -> int:
-    """The id in a path, of the API (`17`) or of a page (`17-winter-gala`). Raises EventNotFound for anything else."""
-    digits = text.partition("-")[0]
-    if not (0 < len(digits) < 20 and digits.isascii() and digits.isdigit() and digits[0] != "0"):
+    """The id in a path: digits, in their one spelling. Raises EventNotFound for anything else."""
+    if not (0 < len(text) < 20 and text.isascii() and text.isdigit() and text[0] != "0"):
         raise EventNotFound
-    number = int(digits)
+    number = int(text)
     if number > _EVENT_ID_MAX:
         raise EventNotFound
     return number

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from onsale import limits
 from onsale.catalog.draft import NewEvent, NewTier, NewVenue
 from onsale.catalog.model import Event, EventStatus, Listing, Tier, parse_cursor, status_of
+from onsale.kit.money import Money
 
 _ID_MAX = 2**63 - 1
 # Numbers beyond the columns' are refused as what they are, before the database would.
@@ -41,13 +42,6 @@ class _Body(BaseModel):
     """What a client sends: a field we do not know is a mistake it wants to hear of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Money(_Wire):
-    """An amount in minor units (cents) of its currency."""
-
-    amount: int
-    currency: str
 
 
 class GenreOut(_Wire):

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,7 +28,12 @@ from onsale.limits import (
     EVENTS_IN_MIND_MAX,
     FACETS_AGE_MAX_S,
     LAYOUTS_IN_MIND_MAX,
+    LISTS_BATCH_MAX,
+    LISTS_IN_MIND_MAX,
 )
+
+Page = tuple[Sequence[Event], str | None]
+"""Events, and the cursor of the page after them; None at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,14 @@ class Catalog:
         )
         self._layouts: Memory[str, Layout] = Memory(self._read_layouts, name="layouts", size_max=LAYOUTS_IN_MIND_MAX)
         self._bodies: Memory[str, _Body] = Memory(self._read_bodies, name="charts", size_max=CHART_BODIES_IN_MIND_MAX)
+        self._lists: Memory[Listing, Page] = Memory(
+            self._read_lists,
+            name="lists",
+            size_max=LISTS_IN_MIND_MAX,
+            batch_max=LISTS_BATCH_MAX,
+            age_max_s=EVENT_AGE_MAX_S,
+            stale_max_s=EVENT_STALE_MAX_S,
+        )
         self._facets: Memory[str, Facets] = Memory(
             self._read_facets, name="facets", size_max=1, age_max_s=FACETS_AGE_MAX_S, stale_max_s=EVENT_STALE_MAX_S
         )
@@ -98,26 +111,35 @@ class Catalog:
         async with self._database.transaction() as tx:
             return await store.is_empty(tx)
 
-    async def list(self, wanted: Listing, now: datetime) -> tuple[Sequence[Event], str | None]:
-        """One page of events and the cursor of the next, None at the end."""
+    async def list(self, wanted: Listing) -> Page:
+        """One page of events. However many browse, their lists use one connection, so sales find theirs free."""
+        page = await self._lists.get(wanted)
+        assert page is not None, "a list without events is one, too"
+        return page
+
+    async def list_at(self, wanted: Listing, now: datetime) -> Page:
+        """The same as it is at `now`, read from the database."""
         async with self._database.reading() as tx:
-            found = await store.list_events(tx, wanted, now)
-        page = found[: wanted.rows]
-        more = len(found) > len(page)
-        return page, str(Cursor(page[-1].starts_at, page[-1].event_id)) if more else None
+            return await _page(tx, wanted, now)
 
     # -- organisers, venues, charts ------------------------------------------------------------------------------------
 
-    async def create_organiser(self, name: str, *, member: uuid.UUID | None = None) -> int:
-        """`member` is the first person who may act for it. Raises InvalidOrganiser, NameTaken."""
+    async def create_organiser(
+        self, name: str, *, member: uuid.UUID | None = None, repeat: Repeat | None = None
+    ) -> int:
+        """`member` is the first person who may act for it. Raises InvalidOrganiser, NameTaken, KeyReused."""
         draft.check_organiser(name)
         async with self._database.transaction() as tx:
-            organiser_id = await store.insert_organiser(tx, draft.slug_of(name), name)
-            if organiser_id is None:
-                raise NameTaken(f"There is an organiser called {name!r} already")
-            if member is not None:
-                await store.insert_member(tx, organiser_id, member)
-        return organiser_id
+
+            async def effect() -> str:
+                organiser_id = await store.insert_organiser(tx, draft.slug_of(name), name)
+                if organiser_id is None:
+                    raise NameTaken(f"There is an organiser called {name!r} already")
+                if member is not None:
+                    await store.insert_member(tx, organiser_id, member)
+                return str(organiser_id)
+
+            return int(await _once(tx, repeat, effect))
 
     async def organiser_named(self, name: str) -> int | None:
         """Its id; None when there is no such organiser, so that a seed can tell whether it ran before."""
@@ -134,14 +156,18 @@ class Catalog:
         async with self._database.transaction() as tx:
             return await store.is_member(tx, organiser_id, person)
 
-    async def create_venue(self, venue: NewVenue) -> int:
-        """Raises InvalidVenue, NameTaken."""
+    async def create_venue(self, venue: NewVenue, repeat: Repeat | None = None) -> int:
+        """Raises InvalidVenue, NameTaken, KeyReused."""
         draft.check_venue(venue)
         async with self._database.transaction() as tx:
-            venue_id = await store.insert_venue(tx, venue)
-        if venue_id is None:
-            raise NameTaken(f"There is a venue called {venue.name!r} in {venue.city} already")
-        return venue_id
+
+            async def effect() -> str:
+                venue_id = await store.insert_venue(tx, venue)
+                if venue_id is None:
+                    raise NameTaken(f"There is a venue called {venue.name!r} in {venue.city} already")
+                return str(venue_id)
+
+            return int(await _once(tx, repeat, effect))
 
     async def venue_named(self, venue: NewVenue) -> int | None:
         """Its id; None when the city has no venue of that name."""
@@ -152,18 +178,22 @@ class Catalog:
         """A chart in wire form, read and checked off the event loop: a large one takes a while. Raises InvalidChart."""
         return await asyncio.to_thread(_decoded, body)
 
-    async def add_chart(self, venue_id: int, chart: Chart) -> str:
+    async def add_chart(self, venue_id: int, chart: Chart, repeat: Repeat | None = None) -> str:
         """Store a chart as the venue's newest version and give its hash; one the venue has already stays as it is.
 
-        Raises VenueNotFound, InvalidChart.
+        Raises VenueNotFound, InvalidChart, KeyReused.
         """
         body = await asyncio.to_thread(_encoded, chart)
         chart_hash = charts.chart_hash(body)
         async with self._database.transaction() as tx:
-            if not await store.lock_venue(tx, venue_id):
-                raise VenueNotFound
-            await store.insert_chart(tx, venue_id, chart, chart_hash, body)
-        return chart_hash
+
+            async def effect() -> str:
+                if not await store.lock_venue(tx, venue_id):
+                    raise VenueNotFound
+                await store.insert_chart(tx, venue_id, chart, chart_hash, body)
+                return chart_hash
+
+            return await _once(tx, repeat, effect)
 
     # -- events --------------------------------------------------------------------------------------------------------
 
@@ -174,13 +204,11 @@ class Catalog:
         """
         async with self._database.transaction() as tx:
 
-            async def effect() -> idempotency.Answer:
+            async def effect() -> str:
                 (event_id,) = await _insert(tx, [event])
-                return 201, str(event_id).encode()
+                return str(event_id)
 
-            scope, key, body = (repeat.scope, repeat.key, repeat.body) if repeat else ("", None, b"")
-            _, answer = await idempotency.once(tx, scope, key, body, effect)
-        return int(answer)
+            return int(await _once(tx, repeat, effect))
 
     async def create_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
         """Ids of the new events, in their order: all of them, or none. Raises as `create_event` does."""
@@ -247,6 +275,11 @@ class Catalog:
             bodies = [await store.chart_body(tx, chart_hash) for chart_hash in hashes]
         return {chart_hash: body for chart_hash, body in zip(hashes, bodies, strict=True) if body is not None}
 
+    async def _read_lists(self, wanted: Sequence[Listing]) -> Mapping[Listing, Page]:
+        now = clock.utcnow()
+        async with self._database.reading() as tx:
+            return {listing: await _page(tx, listing, now) for listing in wanted}
+
     async def _read_facets(self, keys: Sequence[str]) -> Mapping[str, Facets]:
         async with self._database.reading() as tx:
             facets = await store.facets(tx, clock.utcnow())
@@ -257,6 +290,25 @@ def _next(named: Mapping[tuple[int, str], list[int]], event: NewEvent) -> int | 
     """The oldest event of that name at that venue which has not been given out yet."""
     left = named.get((event.venue_id, event.slug))
     return left.pop(0) if left else None
+
+
+async def _once(tx: db.Tx, repeat: Repeat | None, effect: Callable[[], Awaitable[str]]) -> str:
+    """The id that `effect` gives, or that it gave when the same request came before. Raises KeyReused."""
+
+    async def answered() -> idempotency.Answer:
+        return 201, (await effect()).encode()
+
+    if repeat is None:
+        return await effect()
+    _, answer = await idempotency.once(tx, repeat.scope, repeat.key, repeat.body, answered)
+    return answer.decode()
+
+
+async def _page(tx: db.Tx, wanted: Listing, now: datetime) -> Page:
+    found = await store.list_events(tx, wanted, now)
+    page = found[: wanted.rows]
+    more = len(found) > len(page)
+    return page, str(Cursor(page[-1].starts_at, page[-1].event_id)) if more else None
 
 
 async def _insert(tx: db.Tx, events: Sequence[NewEvent]) -> Sequence[int]:

@@ -47,6 +47,12 @@ class PaymentDeclined(Problem):
     title = "Your bank said no; your seats are kept"
 
 
+class MoneyNotReceived(Problem):
+    code = "money_not_received"
+    status = 409
+    title = "Your bank did not hand over the money; what was reserved goes back, and the seats are free again"
+
+
 class TooManyAttempts(Problem):
     code = "too_many_payment_attempts"
     status = 429

@@ -3,7 +3,7 @@
 import msgspec
 
 from onsale.accounts import Shopper, normal_email
-from onsale.checkout.errors import HoldLost, PaymentDeclined
+from onsale.checkout.errors import HoldLost, MoneyNotReceived, PaymentDeclined
 from onsale.checkout.orders import Contact, OrderView
 from onsale.checkout.schemas import OrderRequest, PaymentRequest
 from onsale.checkout.service import Checkout, parse_hold
@@ -31,8 +31,10 @@ class CheckoutEndpoints:
         person = shopper.person if shopper else None
         secret = request.header(SECRET_HEADER)
         view = await self._checkout.pay(request.path["order"], wish.method, person=person, secret=secret)
-        if view.status in ("lost", "capture_failed"):
+        if view.status == "lost":
             raise HoldLost
+        if view.status == "capture_failed":
+            raise MoneyNotReceived
         if view.status in ("pending", "expired") and view.last_decline is not None:
             raise declined(view)
         return asgi.json(200 if view.status == "confirmed" else 202, await self._checkout.body(view))
@@ -41,7 +43,9 @@ class CheckoutEndpoints:
 def declined(view: OrderView) -> PaymentDeclined:
     """The bank's no, with until when the seats are kept."""
     last = view.last_decline
-    return PaymentDeclined(decline_code=last.decline_code if last else None, expires_at=view.expires_at, now=view.now)
+    words = "" if view.expires_at else "Your bank said no, and the time for these seats is over"
+    code = last.decline_code if last else None
+    return PaymentDeclined(words, decline_code=code, expires_at=view.expires_at, now=view.now)
 
 
 def _key_hash(request: asgi.Request, wish: OrderRequest) -> bytes | None:

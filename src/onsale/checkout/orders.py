@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from onsale import limits
 from onsale.catalog import Catalog, Event
@@ -41,11 +41,13 @@ class OrderView:
     @property
     def status(self) -> str:
         """pending · processing · confirmed · expired · lost · capture_failed."""
-        if self.order.state is OrderState.PAID or any(payment.state in UNDER_WAY for payment in self.payments):
+        if self.order.state is OrderState.PAID:
             return "processing"
-        if self.order.state is OrderState.PENDING:
-            return "pending" if self.expires_at is not None else "expired"
-        return self.order.state.name.lower()
+        if self.order.state is not OrderState.PENDING:
+            return self.order.state.name.lower()
+        if any(payment.state in UNDER_WAY for payment in self.payments):
+            return "processing"
+        return "pending" if self.expires_at is not None else "expired"
 
     @property
     def last_decline(self) -> Payment | None:
@@ -166,10 +168,12 @@ class Orders:
     ) -> OrderView:
         """An order for its owner, or for who has its secret. Raises OrderNotFound for everybody else."""
         async with self._database.pipelined(shard_id) as tx:
+            await store.see_one_moment(tx)
             order = await store.read_order(tx, shard_id, order_id)
-            if order is None or not self._may_see(order, person, secret):
-                raise OrderNotFound
-            return await self.view(tx, order)
+            view = await self.view(tx, order) if order and self._may_see(order, person, secret) else None
+        if view is None:
+            raise OrderNotFound
+        return view
 
     async def check_owner(
         self, shard_id: ShardId, order_id: int, *, person: PersonKey | None, secret: str | None
@@ -202,7 +206,7 @@ class Orders:
             items,
             payments,
             tickets,
-            min(view.hold.expires_at for view in holds) if holds else None,
+            min(_pay_by(view) for view in holds) if holds else None,
             min(view.hold.max_until for view in holds) if holds else None,
             holds[0].now if holds else clock.utcnow(),
         )
@@ -213,8 +217,14 @@ class Orders:
             views = [await self._inventory.look(tx, shard, hold_id, order.person) for shard, hold_id in order.holds]
         except HoldNotFound:
             return []
-        alive = all(view.whole and view.hold.max_until > view.now for view in views)
+        last_s = limits.PAYMENT_EXTENSION_S
+        alive = all(view.whole and view.hold.max_until >= view.now + timedelta(seconds=last_s) for view in views)
         return views if alive else []
+
+
+def _pay_by(view: HoldView) -> datetime:
+    """Until when a payment can begin. It needs its minute before the hold's bound, which is not shown as time left."""
+    return min(view.hold.expires_at, view.hold.max_until - timedelta(seconds=limits.PAYMENT_EXTENSION_S))
 
 
 def _check(holds: list[tuple[ShardId, int]]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from onsale import limits
 from onsale.checkout import store
-from onsale.checkout.errors import HoldLost, OrderNotFound, TooManyAttempts, UnknownMethod
+from onsale.checkout.errors import HoldLost, MoneyNotReceived, OrderNotFound, TooManyAttempts, UnknownMethod
 from onsale.checkout.facts import CaptureFailed, OrderPaid, PaymentCaptured, PaymentFailed, PaymentStarted
 from onsale.checkout.gateways import Gateway, GatewayState, Intent, NothingToPay, Outcome, idempotency_key
 from onsale.checkout.model import (
@@ -74,8 +74,10 @@ class Payments:
         async with self._database.pipelined(shard_id) as tx:
             order = await self._locked(tx, shard_id, order_id)
             earlier = await store.read_payments(tx, shard_id, order_id)
-            if order.state is OrderState.LOST or order.state is OrderState.CAPTURE_FAILED:
+            if order.state is OrderState.LOST:
                 raise HoldLost
+            if order.state is OrderState.CAPTURE_FAILED:
+                raise MoneyNotReceived
             if order.state is not OrderState.PENDING or any(payment.state in UNDER_WAY for payment in earlier):
                 return None
             if len(earlier) >= limits.PAYMENT_ATTEMPTS_MAX:
@@ -270,8 +272,16 @@ class Payments:
 
     async def _drive_on(self, shard_id: ShardId, order_id: int, attempt: int) -> None:
         async with self._database.pipelined(shard_id) as tx:
-            payments = await store.read_payments(tx, shard_id, order_id)
-        await self.drive(payments[attempt - 1])
+            order = await self._locked(tx, shard_id, order_id)
+            payment = (await store.read_payments(tx, shard_id, order_id))[attempt - 1]
+            if payment.state is PaymentState.AUTHORISING:
+                await self._keep_seats_longer(tx, order)
+        await self.drive(payment)
+
+    async def _keep_seats_longer(self, tx: db.Tx, order: Order) -> None:
+        """While the gateway does not answer, as far as the holds' bounds allow; what is lost is found when selling."""
+        for shard_id in order.shards:
+            await self._inventory.extend(tx, shard_id, order.holds_on(shard_id), limits.PAYMENT_EXTENSION_S)
 
 
 def _public(payment: Payment) -> str:

@@ -58,6 +58,10 @@ WHERE shard_id = %(shard_id)s AND order_id = %(order_id)s;
 -- First lock of every payment step, before buyers, seats and holds.
 SELECT true FROM orders WHERE shard_id = %(shard_id)s AND order_id = %(order_id)s FOR UPDATE;
 
+-- name: see_one_moment
+-- A payment may go through while its order is being read: order, payments and holds must be of one moment.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+
 -- name: read_items
 -- In seat order.
 SELECT seat_shard_id, seat_no, tier, face_minor, fee_minor

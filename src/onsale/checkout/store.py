@@ -82,6 +82,11 @@ async def read_order(tx: db.Tx, shard_id: ShardId, order_id: int, *, lock: bool 
     return Order(shard, order, person, OrderState(state), email, phone, currency, face, fee, total, created_at, holds)
 
 
+async def see_one_moment(tx: db.Tx) -> None:
+    """First in a transaction that reads several tables and must not mix what was before a commit and after it."""
+    await tx.execute(SQL.see_one_moment)
+
+
 async def read_items(tx: db.Tx, shard_id: ShardId, order_id: int) -> list[Item]:
     cursor = await tx.execute(SQL.read_items, {"shard_id": shard_id, "order_id": order_id})
     return [Item(*row) for row in await cursor.fetchall()]

@@ -13,7 +13,7 @@ Owns tables sale, seat, buyer, hold.
 from onsale.inventory.errors import HoldExpired, HoldNotFound, NotOnSale
 from onsale.inventory.facts import SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold
 from onsale.inventory.model import Hold, HoldView
-from onsale.inventory.schemas import HOLD_PREFIX, HoldBody, HoldRequest
+from onsale.inventory.schemas import HOLD_PREFIX, HoldBody, HoldRequest, SeatCounts
 from onsale.inventory.service import Inventory
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Inventory",
     "NotOnSale",
     "SaleLaidDown",
+    "SeatCounts",
     "SeatsHeld",
     "SeatsReleased",
     "SeatsSold",

@@ -6,7 +6,7 @@ from onsale.accounts import Shopper
 from onsale.catalog import Catalog, parse_event_id
 from onsale.inventory.errors import AccountRequired
 from onsale.inventory.model import SeatState
-from onsale.inventory.schemas import HoldRequest, hold_body
+from onsale.inventory.schemas import HoldRequest, SeatCounts, TierCount, hold_body
 from onsale.inventory.service import Best, Inventory
 from onsale.kit import asgi, idempotency, ids, tokens
 from onsale.kit.problems import Invalid, NotFound
@@ -34,14 +34,14 @@ class InventoryEndpoints:
     async def _counts(self, event_id: int) -> asgi.Answer:
         picture = await self._inventory.seat_map.picture(ids.shard_of(event_id))
         free = await self._inventory.count_free(event_id)
-        body = {
-            "version": picture.version,
-            "seats": len(picture.states),
-            "free": picture.count(SeatState.FREE),
-            "held": picture.count(SeatState.HELD),
-            "sold": picture.count(SeatState.SOLD),
-            "tiers": [{"tier": tier, "free": count} for tier, count in free.items()],
-        }
+        body = SeatCounts(
+            version=picture.version,
+            seats=len(picture.states),
+            free=picture.count(SeatState.FREE),
+            held=picture.count(SeatState.HELD),
+            sold=picture.count(SeatState.SOLD),
+            tiers=[TierCount(tier, count) for tier, count in free.items()],
+        )
         return asgi.json(200, body)
 
     async def hold(self, shopper: Shopper, request: asgi.Request) -> asgi.Answer:
@@ -63,7 +63,7 @@ class InventoryEndpoints:
 
 
 def event_number(request: asgi.Request) -> int:
-    """The event in the path. Anything but a plain number is an event that does not exist."""
+    """The event in the path."""
     return parse_event_id(request.path["event"])
 
 

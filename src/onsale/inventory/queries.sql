@@ -181,6 +181,7 @@ WHERE (shard_id, hold_id) IN (
     SELECT shard_id, hold_id FROM hold
     WHERE state <> 1
       AND max_until < coalesce(%(now)s::timestamptz, statement_timestamp()) - make_interval(secs => %(kept_s)s)
+    LIMIT %(rows_max)s
     FOR UPDATE SKIP LOCKED);
 
 -- name: picture

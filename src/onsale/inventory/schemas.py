@@ -54,6 +54,26 @@ class HoldBody(msgspec.Struct, frozen=True):
     now: datetime
 
 
+class HoldsBody(msgspec.Struct, frozen=True):
+    items: list[HoldBody]
+
+
+class TierCount(msgspec.Struct, frozen=True):
+    tier: int
+    free: int
+
+
+class SeatCounts(msgspec.Struct, frozen=True):
+    """How many seats are in each state; `version` is that of the seat map."""
+
+    version: int
+    seats: int
+    free: int
+    held: int
+    sold: int
+    tiers: list[TierCount]
+
+
 def hold_body(view: HoldView, event: Event, layout: Layout) -> HoldBody:
     hold, prices = view.hold, {tier.tier: tier.all_in_minor for tier in event.tiers}
     seats = [

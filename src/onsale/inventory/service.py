@@ -202,7 +202,7 @@ class Inventory:
     async def forget_ended(self) -> int:
         """Delete holds that ended long ago; how many."""
         async with self._database.transaction() as tx:
-            return await store.forget_ended_holds(tx, limits.ENDED_HOLD_KEPT_S, None)
+            return await store.forget_ended_holds(tx, limits.ENDED_HOLD_KEPT_S, limits.FORGET_BATCH_MAX, None)
 
     async def _finder(self, event: Event) -> tuple[Layout, Finder]:
         layout = await self._catalog.layout(event)

@@ -174,8 +174,8 @@ async def holds_past_deadline(tx: db.Tx, rows_max: int, now: datetime | None) ->
     return [(ShardId(shard_id), hold_id) for shard_id, hold_id in await cursor.fetchall()]
 
 
-async def forget_ended_holds(tx: db.Tx, kept_s: float, now: datetime | None) -> int:
-    return (await tx.execute(SQL.forget_ended_holds, {"kept_s": kept_s, "now": now})).rowcount
+async def forget_ended_holds(tx: db.Tx, kept_s: float, rows_max: int, now: datetime | None) -> int:
+    return (await tx.execute(SQL.forget_ended_holds, {"kept_s": kept_s, "rows_max": rows_max, "now": now})).rowcount
 
 
 async def picture(tx: db.Tx, shard_id: ShardId) -> tuple[int, bytes]:

@@ -77,18 +77,7 @@ class Request:
 
     async def body(self) -> bytes:
         """The whole body. Raises TooLarge beyond the hot bound, before more of it is read."""
-        chunks, size = [], 0
-        while True:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise problems.Malformed("The request ended before its body did")
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > limits.HOT_BODY_MAX_BYTES:
-                raise problems.TooLarge(f"At most {limits.HOT_BODY_MAX_BYTES} bytes are read here")
-            chunks.append(chunk)
-            if not message.get("more_body"):
-                return b"".join(chunks)
+        return await read_body(self.receive, limits.HOT_BODY_MAX_BYTES)
 
     async def json(self, kind: type[Wanted]) -> Wanted:
         """The body as a `kind`. Raises WrongType, TooLarge, Malformed or Invalid; never anything else."""
@@ -96,6 +85,22 @@ class Request:
         if content_type != "application/json":
             raise problems.WrongType("Send the body as application/json")
         return decode(await self.body(), kind)
+
+
+async def read_body(receive: Receive, bytes_max: int) -> bytes:
+    """The whole body. Raises TooLarge beyond the bound, before more of it is read, and Malformed for one cut short."""
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise problems.Malformed("The request ended before its body did")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise problems.TooLarge(f"At most {bytes_max} bytes are read here")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
 
 
 def decode(body: bytes, kind: type[Wanted]) -> Wanted:

@@ -3,7 +3,10 @@
 A room's `store.py` loads its queries once (`SQL = db.load(__package__)`) and runs them on a transaction it was given.
 """
 
+import asyncio
+import os
 import re
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -12,12 +15,12 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import errors
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from onsale import limits
-from onsale.kit import telemetry
+from onsale.kit import tasks, telemetry
 from onsale.kit.ids import ShardId
-from onsale.kit.problems import Unavailable
+from onsale.kit.problems import Overloaded, Unavailable
 
 Tx = psycopg.AsyncConnection[TupleRow]
 """A connection inside a transaction somebody above opened and will commit. Functions that take one never commit."""
@@ -26,7 +29,7 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 database_faults = telemetry.counter(
     "onsale_database_faults_total",
-    "Transactions ended because PostgreSQL was away, slow or in a deadlock.",
+    "Transactions ended because PostgreSQL was away, slow, in a deadlock, or asked by too many at once.",
     ["kind"],
 )
 
@@ -76,9 +79,10 @@ class Database:
     def __init__(
         self, write_url: str, read_url: str = "", *, connections_max: int = limits.WRITE_CONNECTIONS_MAX
     ) -> None:
-        self._write = _pool(write_url, "write", connections_max, read_only=False)
-        self._batch = _pool(write_url, "batch", limits.BATCH_CONNECTIONS_MAX, read_only=False)
-        self._read = _pool(read_url or write_url, "read", limits.READ_CONNECTIONS_MAX, read_only=True)
+        self._write = _Pool(write_url, "write", connections_max, read_only=False)
+        self._batch = _Pool(write_url, "batch", limits.BATCH_CONNECTIONS_MAX, read_only=False)
+        self._read = _Pool(read_url or write_url, "read", limits.READ_CONNECTIONS_MAX, read_only=True)
+        self._probing: asyncio.Task[bool] | None = None
 
     async def open(self) -> None:
         """Open the pools without waiting for PostgreSQL: a process must start, and say so, while it is away."""
@@ -95,9 +99,9 @@ class Database:
     async def transaction(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
         """A transaction on the shard's write pool; None is for tables that belong to no shard.
 
-        Commits at the end of the block, rolls back when it raises. Raises DatabaseAway or Contended.
+        Commits at the end of the block, rolls back when it raises. Raises DatabaseAway, Contended or Overloaded.
         """
-        with _OurErrors():
+        with _OurErrors(self._write):
             async with self._write.connection() as connection, connection.transaction():
                 yield connection
 
@@ -108,29 +112,41 @@ class Database:
         A round trip is paid where a result is fetched, not per statement; BEGIN travels with the first of them. What a
         statement raises shows at the next fetch, or at the end.
         """
-        with _OurErrors():
+        with _OurErrors(self._write):
             async with self._write.connection() as connection, connection.pipeline(), connection.transaction():
                 yield connection
 
     @asynccontextmanager
     async def batch(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
         """The same for a batch of requests that travel together, on connections that nothing else uses."""
-        with _OurErrors():
+        with _OurErrors(self._batch):
             async with self._batch.connection() as connection, connection.pipeline(), connection.transaction():
                 yield connection
 
     @asynccontextmanager
     async def reading(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
         """A read-only snapshot of what may be a moment old (a replica, where there is one)."""
-        with _OurErrors():
+        with _OurErrors(self._read):
             async with self._read.connection() as connection, connection.transaction():
                 yield connection
 
     async def ready(self) -> bool:
-        """Whether PostgreSQL answers a write connection now."""
+        """Whether PostgreSQL answers a write connection, said within READY_WAIT_S.
+
+        All who ask at a time share one question, so that asking a server that is silent takes one connection. One that
+        is merely crowded is there: a process taken out of the traffic for that would leave the crowd to the others.
+        """
+        if self._probing is None or self._probing.done():
+            self._probing = tasks.spawn(self._probe(), name="probe the database")
+        answered, _ = await asyncio.wait({self._probing}, timeout=limits.READY_WAIT_S)
+        return bool(answered) and self._probing.result()
+
+    async def _probe(self) -> bool:
         try:
             async with self.transaction() as tx:
                 await tx.execute("SELECT 1")
+        except Overloaded:
+            return True
         except Unavailable:
             return False
         return True
@@ -151,23 +167,34 @@ def options(*, read_only: bool = False) -> str:
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
-def _pool(url: str, name: str, connections_max: int, *, read_only: bool) -> AsyncConnectionPool[Tx]:
-    return AsyncConnectionPool(
-        url,
-        name=name,
-        min_size=1,
-        max_size=connections_max,
-        timeout=limits.CONNECTION_WAIT_S,
-        reconnect_timeout=0,
-        open=False,
-        kwargs={"options": options(read_only=read_only), "prepare_threshold": 2, "connect_timeout": 3},
-        configure=_configure,
-    )
+# A host that falls silent sends no goodbye: TCP asks after it. A Unix socket knows no such bounds and ignores them.
+_KEEPALIVES = {
+    "keepalives_idle": limits.TCP_IDLE_S,
+    "keepalives_interval": limits.TCP_PROBE_EVERY_S,
+    "keepalives_count": limits.TCP_PROBES_MAX,
+    "tcp_user_timeout": limits.TCP_UNACKNOWLEDGED_MAX_MS,
+}
 
 
-async def _configure(connection: Tx) -> None:
-    """Binary results: no text to parse for arrays, times and ids."""
-    connection.cursor_factory = _BinaryCursor
+class _Connection(psycopg.AsyncConnection[TupleRow]):
+    """A connection on which nobody waits for ever, and whose results are binary: no arrays to parse."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cursor_factory = _BinaryCursor
+
+    async def wait(self, *args: Any, **kwargs: Any) -> Any:
+        """Every wait for an answer of the server passes here."""
+        hanging_up = asyncio.get_running_loop().call_later(limits.DATABASE_ANSWER_WAIT_S, self._hang_up)
+        try:
+            return await super().wait(*args, **kwargs)
+        finally:
+            hanging_up.cancel()
+
+    def _hang_up(self) -> None:
+        """Whoever waits hears what a server that ends would tell. A cancellation would ask the silent server first."""
+        with socket.socket(fileno=os.dup(self.pgconn.socket)) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
 
 class _BinaryCursor(psycopg.AsyncCursor[TupleRow]):
@@ -176,22 +203,66 @@ class _BinaryCursor(psycopg.AsyncCursor[TupleRow]):
         self.format = psycopg.pq.Format.BINARY
 
 
-_CONTENDED = (errors.DeadlockDetected, errors.SerializationFailure, errors.QueryCanceled, errors.LockNotAvailable)
+class _Pool(AsyncConnectionPool[_Connection]):
+    """Remembers how the last attempt to connect ended, for who waited in vain: is PostgreSQL away, or only crowded?"""
+
+    def __init__(self, url: str, name: str, connections_max: int, *, read_only: bool) -> None:
+        self.read_only = read_only
+        self.away = True  # Until it has been reached once.
+        bounds = {"prepare_threshold": 2, "connect_timeout": limits.CONNECT_TIMEOUT_S, **_KEEPALIVES}
+        super().__init__(
+            url,
+            name=name,
+            connection_class=_Connection,
+            min_size=1,
+            max_size=connections_max,
+            timeout=limits.CONNECTION_WAIT_S,
+            max_waiting=limits.CONNECTION_QUEUE_MAX,
+            reconnect_timeout=0,
+            open=False,
+            kwargs={"options": options(read_only=read_only), **bounds},
+            configure=self._reached,
+            reconnect_failed=self._missed,
+        )
+
+    async def _reached(self, connection: _Connection) -> None:
+        self.away = False
+
+    async def _missed(self, pool: object) -> None:
+        self.away = True
+
+
+_CONTENDED = (
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.QueryCanceled,
+    errors.LockNotAvailable,
+    # We were too slow between two statements: the process stood still, and may go on now.
+    errors.IdleInTransactionSessionTimeout,
+)
+_CROWDED = (PoolTimeout, TooManyRequests)
 
 
 class _OurErrors:
     """Driver errors become ours here. What is not operational (a bug, a constraint) passes through."""
 
+    def __init__(self, pool: _Pool) -> None:
+        self._pool = pool
+
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(
-            error,
-            _CONTENDED,
-        ):
+        if isinstance(error, _CONTENDED):
             database_faults.labels("contended").inc()
             raise Contended from error
-        if isinstance(error, psycopg.OperationalError | PoolTimeout | PoolClosed | TooManyRequests):
+        if isinstance(error, _CROWDED) and not self._pool.away:
+            database_faults.labels("crowded").inc()
+            raise Overloaded from error
+        if isinstance(error, psycopg.OperationalError) or self._wrote_to_standby(error):
             database_faults.labels("away").inc()
             raise DatabaseAway from error
+
+    def _wrote_to_standby(self, error: BaseException | None) -> bool:
+        """The server that took our writes is a read-only copy now. Writing where only reading is allowed is a bug."""
+        return isinstance(error, errors.ReadOnlySqlTransaction) and not self._pool.read_only

@@ -82,7 +82,7 @@ async def follow(
             batch = []
         if batch:
             yield batch
-        else:
+        if len(batch) < limits.FACTS_BATCH_MAX:
             await clock.sleep(every_s)
 
 
@@ -97,16 +97,16 @@ async def _read_on(
     database: db.Database, position: tuple[int, int], known: Mapping[str, type[Fact]]
 ) -> tuple[tuple[int, int], list[Fact]]:
     """The next facts after `position` and the new position; today all shards' facts are in one database."""
+    named = {"xid": position[0], "fact_id": position[1], "kinds": list(known), "rows_max": limits.FACTS_BATCH_MAX}
     async with database.transaction() as tx:
-        cursor = await tx.execute(
-            SQL.follow_facts, {"xid": position[0], "fact_id": position[1], "rows_max": limits.FACTS_BATCH_MAX}
-        )
-        rows = await cursor.fetchall()
-    if rows:
-        position = (rows[-1][1], rows[-1][0])
-    return position, [msgspec.convert(body, known[kind]) for _, _, kind, body in rows if kind in known]
+        rows = await (await tx.execute(SQL.follow_facts, named)).fetchall()
+    found = [row for row in rows if row[1] is not None]
+    full = len(found) == limits.FACTS_BATCH_MAX
+    position = (found[-1][2], found[-1][1]) if full else max(position, (rows[0][0], -1))
+    return position, [msgspec.convert(body, known[kind]) for _, _, _, kind, body in found]
 
 
-async def forget(tx: db.Tx) -> None:
-    """Delete facts older than anybody needs."""
-    await tx.execute(SQL.forget_facts, {"kept_s": limits.FACTS_KEPT_S})
+async def forget(tx: db.Tx, rows_max: int) -> int:
+    """Delete facts older than anybody needs, so many at the most; how many those were."""
+    cursor = await tx.execute(SQL.forget_facts, {"kept_s": limits.FACTS_KEPT_S, "rows_max": rows_max})
+    return len(await cursor.fetchall())

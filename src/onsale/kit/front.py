@@ -10,9 +10,11 @@ from onsale.kit import asgi, clock, ids, problems, telemetry
 from onsale.kit.problems import Problem
 
 http_requests = telemetry.counter(
-    "onsale_http_requests_total", "Answers sent, by hot route and status.", ["route", "status"]
+    "onsale_http_requests_total", "Answers sent, by hot route (or `other`) and status.", ["route", "status"]
 )
-http_latency = telemetry.histogram("onsale_http_latency_seconds", "From request to answer, by hot route.", ["route"])
+http_latency = telemetry.histogram(
+    "onsale_http_latency_seconds", "From request to answer, by hot route (or `other`).", ["route"]
+)
 
 _POLICY = (
     b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -26,6 +28,9 @@ SECURITY_HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 )
+
+# The route of everything that is not hot, where requests are counted.
+OTHER = "other"
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
@@ -59,9 +64,14 @@ class Front:
             await self._pass_on(scope, receive, send)
 
     async def _pass_on(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        began_s = clock.monotonic()
+        passed = _Passed(scope, receive, send)
         # The framework answers and logs what was raised, and then raises it once more.
         with contextlib.suppress(Exception):
-            await self._rest(scope, _bounded(receive), send)
+            await self._rest(passed.scope, passed.receive, passed.send)
+        if passed.status:
+            http_latency.labels(OTHER).observe(clock.monotonic() - began_s)
+            http_requests.labels(OTHER, passed.status).inc()
 
     async def _answer(self, endpoint: asgi.Endpoint, request: asgi.Request, send: asgi.Send) -> None:
         route = getattr(endpoint, "__name__", "hot")
@@ -115,19 +125,41 @@ def declared_length(scope: asgi.Scope) -> int:
     return 0
 
 
-def _bounded(receive: asgi.Receive) -> asgi.Receive:
-    """The same body, until it is longer than any may be: then the rest of it is not read."""
-    read_bytes = 0
+class _Passed:
+    """A request on its way through the framework: its body bounded, HEAD as GET, and the status of its answer kept."""
 
-    async def receiving() -> asgi.Scope:
-        nonlocal read_bytes
-        message = await receive()
-        read_bytes += len(message.get("body", b""))
-        if read_bytes > limits.BODY_MAX_BYTES:
+    def __init__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        # Whatever can be read can be asked about (RFC 9110, 9.3.2); the framework's routes know GET alone.
+        self._bodiless = scope["method"] == "HEAD"
+        self.scope = {**scope, "method": "GET"} if self._bodiless else scope
+        self.status = 0
+        self._receive = receive
+        self._send = send
+        self._read_bytes = 0
+        self._refused = False
+
+    async def receive(self) -> asgi.Scope:
+        """The same body, until it is longer than any may be: then the rest of it is not read."""
+        message = await self._receive()
+        self._read_bytes += len(message.get("body", b""))
+        if self._read_bytes > limits.BODY_MAX_BYTES:
             raise problems.TooLarge
         return message
 
-    return receiving
+    async def send(self, message: asgi.Scope) -> None:
+        if self._refused:
+            return
+        if message["type"] == "http.response.start":
+            # The framework takes whatever reading a body raises for a body that is malformed.
+            if self._read_bytes > limits.BODY_MAX_BYTES:
+                self._refused = True
+                self.status = problems.TooLarge.status
+                await asgi.send(asgi.problem(problems.TooLarge()), self.scope, self._send)
+                return
+            self.status = message["status"]
+        elif self._bodiless:
+            message = {**message, "body": b""}
+        await self._send(message)
 
 
 _ORIGIN_HEADERS = frozenset((b"authorization", b"sec-fetch-site", b"origin", b"host"))

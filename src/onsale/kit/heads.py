@@ -27,7 +27,7 @@ class BoundedHeads(HttpToolsProtocol):
     """One connection. Bytes are counted twice, since one read may bring many fields, and one field many reads.
 
     `_named_bytes` is what the parser has named of this request: address, headers, trailers. `_unnamed_bytes` is what it
-    was fed since it last gave something on, as a head or a piece of a body: a value without an end, or chunk extensions.
+    was fed since it last gave on a head or a piece of a body: a value without an end, or chunk extensions.
     """
 
     _named_bytes = 0

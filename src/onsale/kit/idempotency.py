@@ -33,19 +33,33 @@ async def once(tx: db.Tx, scope: str, key: str | None, body: bytes, effect: Call
     body_hash = tokens.digest(body)
     claimed = await (await tx.execute(SQL.claim_answer, {**named, "body_hash": body_hash})).fetchone()
     if claimed is None:
-        row = await (await tx.execute(SQL.stored_answer, named)).fetchone()
-        assert row is not None and row[1] is not None, "a key's row commits together with its answer"
-        if not tokens.same(bytes(row[0]), body_hash):
-            raise KeyReused
-        return row[1], bytes(row[2])
+        stored = await known(tx, scope, key, body)
+        assert stored is not None, "a key's row commits together with its answer"
+        return stored
     status, answer = await effect()
     await tx.execute(SQL.keep_answer, {**named, "status": status, "answer": answer})
     return status, answer
 
 
-async def forget(tx: db.Tx) -> None:
-    """Delete answers older than the time for which keys are honoured."""
-    await tx.execute(SQL.forget_answers, {"kept_s": limits.IDEMPOTENCY_KEPT_S})
+async def known(tx: db.Tx, scope: str, key: str | None, body: bytes) -> Answer | None:
+    """The answer this request got before, if it is a repeated one. Raises KeyReused if the key came with another body.
+
+    For what must be asked before the effect and outside its transaction, as a quota in Redis: `once` still decides.
+    """
+    if key is None:
+        return None
+    row = await (await tx.execute(SQL.stored_answer, {"scope": scope, "key": key})).fetchone()
+    if row is None or row[1] is None:
+        return None
+    if not tokens.same(bytes(row[0]), tokens.digest(body)):
+        raise KeyReused
+    return row[1], bytes(row[2])
+
+
+async def forget(tx: db.Tx, rows_max: int) -> int:
+    """Delete answers older than the time for which keys are honoured, so many at the most; how many those were."""
+    cursor = await tx.execute(SQL.forget_answers, {"kept_s": limits.IDEMPOTENCY_KEPT_S, "rows_max": rows_max})
+    return len(await cursor.fetchall())
 
 
 async def take_back(tx: db.Tx, scope: str, key: str | None) -> None:

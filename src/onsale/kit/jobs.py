@@ -28,7 +28,10 @@ class Jobs:
 
     def __init__(self, database_url: str) -> None:
         connector = procrastinate.PsycopgConnector(
-            conninfo=database_url, min_size=1, max_size=4, timeout=limits.CONNECTION_WAIT_S
+            conninfo=database_url,
+            min_size=1,
+            max_size=limits.JOB_CONNECTIONS_MAX,
+            timeout=limits.CONNECTION_WAIT_S,
         )
         self._app = procrastinate.App(connector=connector)
         self._tasks: dict[str, Any] = {}

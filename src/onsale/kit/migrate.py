@@ -40,6 +40,15 @@ def pending(database_url: str) -> list[str]:
     return [name for name in files() if name not in known]
 
 
+async def is_migrated(database: db.Database) -> bool:
+    """Whether the database has had every migration, by a process that is at work. Raises what a transaction raises."""
+    async with database.transaction() as tx:
+        if await (await tx.execute(SQL.migrations_known)).fetchone() == (None,):
+            return False
+        known = dict(await (await tx.execute(SQL.applied_migrations)).fetchall())
+    return all(name in known for name in files())
+
+
 def migrate(database_url: str) -> list[str]:
     """Bring the database up to date; gives the names of what was applied. Raises MigrationError, DatabaseAway."""
     applied = []

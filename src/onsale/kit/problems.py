@@ -1,7 +1,7 @@
 """Errors as answers: RFC 9457 problem details with a stable `code`.
 
-A room declares its errors as subclasses in its `errors.py` and raises them at its edge; `answer` turns any of them into
-status, headers and body. The codes are documented in docs/errors.md, and a test holds the two together.
+A room declares its errors as subclasses in its `errors.py` and raises them at its edge; `headers` and `encode` turn any
+of them into an answer. The codes are documented in docs/errors.md, and a test holds the two together.
 """
 
 import math

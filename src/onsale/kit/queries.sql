@@ -7,11 +7,16 @@ INSERT INTO fact (shard_id, kind, body) VALUES (%(shard_id)s, %(kind)s, %(body)s
 -- name: follow_facts
 -- Ids commit out of order, so "greater than the last id" would lose facts. A row is read once its transaction lies below
 -- every one still running; (xid, fact_id) then only grows.
-SELECT fact_id, xid::text::bigint, kind, body
-FROM fact
-WHERE (xid, fact_id) > (%(xid)s::text::xid8, %(fact_id)s) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY xid, fact_id
-LIMIT %(rows_max)s;
+-- The horizon comes with every row, and alone where there is none: up to it, everything wanted has been read.
+SELECT horizon.xid::text::bigint, found.fact_id, found.xid::text::bigint, found.kind, found.body
+FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xid) AS horizon
+LEFT JOIN LATERAL (
+    SELECT fact_id, xid, kind, body
+    FROM fact
+    WHERE (fact.xid, fact_id) > (%(xid)s::text::xid8, %(fact_id)s) AND fact.xid < horizon.xid AND kind = ANY (%(kinds)s)
+    ORDER BY fact.xid, fact_id
+    LIMIT %(rows_max)s) AS found ON true
+ORDER BY found.xid, found.fact_id;
 
 -- name: facts_beginning
 -- Where a follower begins: with the oldest fact of the last seconds it asks for, else with what has not ended yet.
@@ -21,7 +26,10 @@ SELECT coalesce(
 
 -- name: forget_facts
 -- Facts are history that nobody needs for ever; the bound is in limits.py.
-DELETE FROM fact WHERE at < statement_timestamp() - make_interval(secs => %(kept_s)s);
+DELETE FROM fact WHERE fact_id IN (
+    SELECT fact_id FROM fact WHERE at < statement_timestamp() - make_interval(secs => %(kept_s)s)
+    ORDER BY at LIMIT %(rows_max)s)
+RETURNING true;
 
 -- name: claim_answer
 -- The first request with this key inserts the row and holds its lock until its effect commits; a concurrent duplicate
@@ -44,7 +52,10 @@ DELETE FROM idempotency WHERE scope = %(scope)s AND key = %(key)s;
 
 -- name: forget_answers
 -- Keys are honoured for a day; the bound is in limits.py.
-DELETE FROM idempotency WHERE at < statement_timestamp() - make_interval(secs => %(kept_s)s);
+DELETE FROM idempotency WHERE (scope, key) IN (
+    SELECT scope, key FROM idempotency WHERE at < statement_timestamp() - make_interval(secs => %(kept_s)s)
+    ORDER BY at LIMIT %(rows_max)s)
+RETURNING true;
 
 -- name: put_mail
 -- The development mailbox stands in for a mail server until ONSALE_SMTP_URL is set.
@@ -90,3 +101,7 @@ SELECT name, sha256 FROM schema_migration ORDER BY name;
 -- name: note_migration
 -- In the transaction of the migration itself.
 INSERT INTO schema_migration (name, sha256) VALUES (%(name)s, %(sha256)s);
+
+-- name: connections_max
+-- Connections that everybody but a superuser may have open together.
+SELECT current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer;

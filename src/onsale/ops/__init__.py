@@ -7,10 +7,11 @@ Invariants
 Owns no tables.
 """
 
-from onsale.ops.doctor import examine, settings_table
+from onsale.ops.checks import check
+from onsale.ops.doctor import examine, settings_table, warnings
 from onsale.ops.health import router as health_router
 from onsale.ops.housekeeping import Housekeeping
-from onsale.ops.machine import MachineError, data_folder, environment, listening, machine, servers_for, shown_address
+from onsale.ops.machine import MachineError, data_folder, environment, listening, machine, servers_for
 from onsale.ops.routes import router
 from onsale.ops.sale import SaleControl
 from onsale.ops.seed import SeedMark, SeedReport, organiser_named, seed
@@ -21,6 +22,7 @@ __all__ = [
     "SaleControl",
     "SeedMark",
     "SeedReport",
+    "check",
     "data_folder",
     "environment",
     "examine",
@@ -32,5 +34,5 @@ __all__ = [
     "seed",
     "servers_for",
     "settings_table",
-    "shown_address",
+    "warnings",
 ]

@@ -5,9 +5,34 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, Response
 
 from onsale.kit import telemetry
+from onsale.kit.db import Database
 from onsale.kit.http import answer
+from onsale.kit.migrate import is_migrated
+from onsale.kit.problems import Unavailable
 
-Check = Callable[[], Awaitable[bool]]
+OK = "ok"
+Check = Callable[[], Awaitable[str]]
+"""Gives OK, or in a word or two what is wrong."""
+
+
+class DatabaseCheck:
+    """PostgreSQL answers and has every migration. Migrations only go forward, so that is asked until it was once true.
+
+    Without it a process that came before `onsale migrate` would take traffic, and answer all of it with bugs.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._migrated = False
+
+    async def __call__(self) -> str:
+        if not await self._database.ready():
+            return "away"
+        try:
+            self._migrated = self._migrated or await is_migrated(self._database)
+        except Unavailable:
+            return "away"
+        return OK if self._migrated else "not migrated"
 
 
 def router(needed: dict[str, Check], helpful: dict[str, Check]) -> APIRouter:
@@ -23,9 +48,8 @@ def router(needed: dict[str, Check], helpful: dict[str, Check]) -> APIRouter:
     async def ready() -> Response:
         """The process can do its work. Send it no traffic while this says 503."""
         states = {name: await check() for name, check in {**needed, **helpful}.items()}
-        good = all(states[name] for name in needed)
-        words = {name: "ok" if state else "away" for name, state in states.items()}
-        return answer(200 if good else 503, {"status": "ready" if good else "not ready", "parts": words})
+        good = all(states[name] == OK for name in needed)
+        return answer(200 if good else 503, {"status": "ready" if good else "not ready", "parts": states})
 
     @routes.get("/metrics")
     async def metrics() -> Response:

@@ -35,7 +35,13 @@ class Housekeeping:
         rounds = [
             tasks.spawn(_every(limits.EXPIRY_EVERY_S, "sweep", self.sweep), name="sweep"),
             tasks.spawn(_every(limits.RECONCILE_EVERY_S, "reconcile", self._payments.reconcile), name="reconcile"),
-            tasks.spawn(_every(limits.FORGET_EVERY_S, "forget", self.forget), name="forget"),
+            tasks.spawn(_every(limits.FORGET_EVERY_S, "forget holds", self._forget_holds), name="forget holds"),
+            tasks.spawn(_every(limits.FORGET_EVERY_S, "forget facts", self._forget_facts), name="forget facts"),
+            tasks.spawn(_every(limits.FORGET_EVERY_S, "forget answers", self._forget_answers), name="forget answers"),
+            tasks.spawn(
+                _every(limits.FORGET_EVERY_S, "forget sessions", self._accounts.forget_revocations),
+                name="forget sessions",
+            ),
             tasks.spawn(_every(limits.COUNT_SEATS_EVERY_S, "count seats", self._count_seats), name="count seats"),
         ]
         try:
@@ -49,13 +55,25 @@ class Housekeeping:
         while await self._inventory.sweep() >= limits.EXPIRY_BATCH_MAX:
             pass
 
-    async def forget(self) -> None:
-        """Delete what nobody needs any more; how long each is kept is in limits.py."""
-        await self._inventory.forget_ended()
+    async def _forget_holds(self) -> None:
+        while await self._inventory.forget_ended() >= limits.FORGET_BATCH_MAX:
+            pass
+
+    async def _forget_sessions(self) -> None:
         await self._accounts.forget_revocations()
-        async with self._database.transaction() as tx:
-            await facts.forget(tx)
-            await idempotency.forget(tx)
+
+    async def _forget_facts(self) -> None:
+        await self._forget(facts.forget)
+
+    async def _forget_answers(self) -> None:
+        await self._forget(idempotency.forget)
+
+    async def _forget(self, some: Callable[[db.Tx, int], Awaitable[int]]) -> None:
+        """Delete what is past its time in limits.py, a batch a transaction, until a batch is not full."""
+        deleted = limits.FORGET_BATCH_MAX
+        while deleted >= limits.FORGET_BATCH_MAX:
+            async with self._database.transaction() as tx:
+                deleted = await some(tx, limits.FORGET_BATCH_MAX)
 
     async def _count_seats(self) -> None:
         """Tell the catalogue the seats left of events whose seats change, about once a second each."""
@@ -65,7 +83,6 @@ class Housekeeping:
             changed = {ids.event_of(ShardId(fact.shard_id)) for fact in batch}
             while not await _tried("count seats", partial(self._sales.tell_left, sorted(changed))):
                 await clock.sleep(every_s)
-            await clock.sleep(every_s)
 
 
 async def _every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:

@@ -1,5 +1,6 @@
 """One machine that runs all of onsale: its embedded servers, its secret, its sockets and the processes on them."""
 
+import errno
 import os
 import shutil
 import socket
@@ -9,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from onsale import limits
 from onsale.config import Settings
@@ -17,6 +17,8 @@ from onsale.kit import chance
 from onsale.kit.embedded import Embedded, addresses, running
 from onsale.kit.supervise import Command
 
+# What `with_secret` makes has 43; the setting asks for as many.
+SECRET_LENGTH_MIN = 32
 # Connections that wait to be accepted. A sale opens with a burst; the kernel's own bound cuts this where it is lower.
 BACKLOG_MAX = 4096
 
@@ -74,13 +76,18 @@ def machine(settings: Settings) -> Iterator[Machine]:
         servers = None
         if settings.embedded_database or settings.embedded_redis:
             servers = stack.enter_context(
-                Embedded.start(settings.data_dir, postgres=settings.embedded_database, valkey=settings.embedded_redis)
+                Embedded.start(
+                    settings.data_dir,
+                    postgres=settings.embedded_database,
+                    valkey=settings.embedded_redis,
+                    settings=_postgres_settings(settings),
+                )
             )
         settings = with_secret(with_addresses(settings))
         data_folder(settings)
         metrics = metrics_dir(settings)
         shutil.rmtree(metrics, ignore_errors=True)
-        metrics.mkdir(parents=True)
+        metrics.mkdir(mode=0o700, parents=True)
         yield Machine(settings, servers, web, gateway)
 
 
@@ -91,8 +98,22 @@ def servers_for(settings: Settings) -> Iterator[Settings]:
     if not wanted or running(settings.data_dir):
         yield with_secret(with_addresses(settings))
         return
-    with Embedded.start(settings.data_dir, postgres=settings.embedded_database, valkey=settings.embedded_redis):
+    with Embedded.start(
+        settings.data_dir,
+        postgres=settings.embedded_database,
+        valkey=settings.embedded_redis,
+        settings=_postgres_settings(settings),
+    ):
         yield with_secret(with_addresses(settings))
+
+
+def connections_wanted(settings: Settings) -> int:
+    """What the processes of this machine may open together in the database: web, one worker, and commands beside."""
+    return (settings.web_processes + 1) * limits.PROCESS_CONNECTIONS_MAX + limits.SPARE_CONNECTIONS
+
+
+def _postgres_settings(settings: Settings) -> dict[str, str]:
+    return {"max_connections": str(connections_wanted(settings))}
 
 
 def with_addresses(settings: Settings) -> Settings:
@@ -114,23 +135,44 @@ def with_secret(settings: Settings) -> Settings:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _write_secret(path)
-        return replace(settings, secret_key=path.read_text().strip())
+        secret = path.read_text(errors="replace").strip()
     except OSError as error:
         raise MachineError("data_dir_not_writable", f"The secret cannot be kept in {path}: {error.strerror}") from error
+    if len(secret) < SECRET_LENGTH_MIN or not secret.isascii():
+        raise MachineError(
+            "bad_secret",
+            f"{path} was cut short or overwritten, and what it signs could be forged. Bring it back from a backup; "
+            "without one, delete it: a new one is made, and sessions, links and tickets of the old one end.",
+        )
+    return replace(settings, secret_key=secret)
 
 
 def _write_secret(path: Path) -> None:
-    """Readable by us alone, and never half written: a second process that comes at the same time keeps the first's."""
+    """Readable by us alone, and never half written: a second process that comes at the same time keeps the first's.
+
+    It is on the disk before it has its name, and the name is before anything is signed: a power cut leaves no empty one.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(chance.secret_text(32))
+        file.flush()
+        os.fsync(file.fileno())
     try:
         os.link(draft, path)
     except FileExistsError:
         return
     finally:
         draft.unlink()
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def data_folder(settings: Settings) -> Path:
@@ -173,20 +215,31 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
     except OverflowError as error:
         raise MachineError("bad_port", f"{port} is not a port") from error
     except OSError as error:
-        raise MachineError(
-            "port_in_use",
-            f"Cannot listen on {host} port {port}: {error.strerror}. Is onsale running already? "
-            "Choose another with ONSALE_PORT=8001, or any free one with ONSALE_PORT=0.",
-        ) from error
+        code, advice = _LISTEN_FAULTS.get(error.errno or 0, ("cannot_listen", "Look at ONSALE_HOST and ONSALE_PORT."))
+        if isinstance(error, socket.gaierror):
+            code, advice = _LISTEN_FAULTS[errno.EADDRNOTAVAIL]
+        said = f"Cannot listen on {host} port {port}: {error.strerror}. {advice}"
+        raise MachineError(code, said) from error
     with made:
         yield made
 
 
+_LISTEN_FAULTS = {
+    errno.EADDRINUSE: (
+        "port_in_use",
+        "Is onsale running already? Choose another with ONSALE_PORT=8001, or any free one with ONSALE_PORT=0.",
+    ),
+    errno.EACCES: (
+        "port_not_allowed",
+        "Ports below 1024 are for root on most systems. Choose another with ONSALE_PORT=8001, and let a proxy stand "
+        "in front.",
+    ),
+    errno.EADDRNOTAVAIL: (
+        "bad_host",
+        "Name an address of this machine with ONSALE_HOST, or 0.0.0.0 for all of them.",
+    ),
+}
+
+
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def shown_address(settings: Settings) -> str:
-    """Where to point a browser: a wildcard address is no place to go to."""
-    host = urlsplit(settings.base_url).hostname or settings.host
-    return settings.base_url.replace("0.0.0.0", "127.0.0.1") if host == "0.0.0.0" else settings.base_url  # noqa: S104

@@ -1,18 +1,15 @@
 """Endpoints of operators and organisers: put an event on sale, stop it, let it go on."""
 
-import uuid
-from collections.abc import Awaitable, Callable
 from typing import Literal
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from onsale.accounts import Forbidden
-from onsale.catalog import Catalog, EventNotFound, parse_event_id
+from onsale.catalog import Catalog, RequireRole, controlled_event
+from onsale.kit import openapi
 from onsale.kit.http import answer
 from onsale.ops.sale import SaleControl
-
-RequireRole = Callable[[Request, str], Awaitable[uuid.UUID]]
 
 
 class SaleChange(BaseModel):
@@ -22,26 +19,24 @@ class SaleChange(BaseModel):
     action: Literal["open", "stop", "resume"]
 
 
+class SaleBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`seats` that were laid down by `open`, 0 when they lay there already; else whether taking seats is stopped."""
+
+    event: int
+    seats: int | None = None
+    stopped: bool | None = None
+
+
 def router(sales: SaleControl, catalog: Catalog, require_role: RequireRole) -> APIRouter:
-    routes = APIRouter(prefix="/api/v1", tags=["organisers"])
+    routes = APIRouter(prefix="/api/v1", tags=["organisers"], default_response_class=Response)
 
-    async def _may_control(request: Request, organiser_id: int) -> None:
-        """An operator may control every sale, an organiser their own."""
-        try:
-            await require_role(request, "operator")
-        except Forbidden:
-            person = await require_role(request, "organiser")
-            if not await catalog.is_member(organiser_id, person):
-                raise EventNotFound("This is not one of your events") from None
-
-    @routes.post("/events/{event}/sale")
+    @routes.post("/events/{event}/sale", responses=openapi.json(SaleBody), openapi_extra=openapi.WITH_SESSION)
     async def change_sale(event: str, change: SaleChange, request: Request) -> Response:
-        """Control the sale of one of your events."""
-        known = await catalog.event(parse_event_id(event))
-        await _may_control(request, known.organiser.organiser_id)
+        """Control the sale of one of your events; operators that of any."""
+        known = await controlled_event(catalog, require_role, request, event)
         if change.action == "open":
-            return answer(200, {"event": known.event_id, "seats": await sales.put_on_sale(known.event_id)})
+            return answer(200, SaleBody(known.event_id, seats=await sales.put_on_sale(known.event_id)))
         await sales.stop(known.event_id, change.action == "stop")
-        return answer(200, {"event": known.event_id, "stopped": change.action == "stop"})
+        return answer(200, SaleBody(known.event_id, stopped=change.action == "stop"))
 
     return routes

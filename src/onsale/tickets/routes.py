@@ -7,12 +7,12 @@ from fastapi import APIRouter, Request, Response
 
 from onsale.accounts import Shopper
 from onsale.catalog import Catalog
-from onsale.kit import ids
+from onsale.kit import ids, openapi
 from onsale.kit.http import answer
 from onsale.kit.ids import ShardId
 from onsale.tickets.errors import TicketNotFound
 from onsale.tickets.model import PREFIX
-from onsale.tickets.schemas import ticket_body
+from onsale.tickets.schemas import KeysBody, ShownTicket, ticket_body
 from onsale.tickets.service import Tickets
 
 MaybeWhoIs = Callable[[Request], Awaitable[Shopper | None]]
@@ -23,15 +23,16 @@ _PRIVATE = {"cache-control": "private, max-age=3600"}
 
 def router(tickets: Tickets, catalog: Catalog, optional_shopper: MaybeWhoIs) -> APIRouter:
     """`optional_shopper` says whose request it is, or None: a ticket can also be shown by its key."""
-    routes = APIRouter(prefix="/api/v1/tickets", tags=["tickets"])
+    routes = APIRouter(prefix="/api/v1/tickets", tags=["tickets"], default_response_class=Response)
+    forms = openapi.json(ShownTicket, **openapi.media("image/png", "image/svg+xml", "application/pdf")[200]["content"])
 
-    @routes.get("/keys")
+    @routes.get("/keys", responses=openapi.json(KeysBody))
     async def public_keys() -> Response:
         """Ed25519 public keys (hex) by key id: all that a scanner needs to check codes without a network."""
         keys = {key_id: key.hex() for key_id, key in tickets.public_keys.items()}
-        return answer(200, {"keys": keys}, {"cache-control": "public, max-age=3600"})
+        return answer(200, KeysBody(keys), {"cache-control": "public, max-age=3600"})
 
-    @routes.get("/{ticket}.{form}")
+    @routes.get("/{ticket}.{form}", responses=forms, openapi_extra=openapi.WITH_OR_WITHOUT)
     async def read_ticket(ticket: str, form: str, request: Request, key: str | None = None) -> Response:
         """One ticket as `json`, `png`, `svg` or `pdf`, for its holder or who has its key. A void one has no code."""
         shopper = await optional_shopper(request)
@@ -39,8 +40,8 @@ def router(tickets: Tickets, catalog: Catalog, optional_shopper: MaybeWhoIs) -> 
         if form == "json":
             event = await catalog.event(ids.event_of(found.shard_id))
             body = ticket_body(found, await catalog.layout(event), tickets.view_key(found))
-            code = {"code": tickets.code(found)} if found.alive else {}
-            return answer(200, msgspec.structs.asdict(body) | code)
+            code = tickets.code(found) if found.alive else None
+            return answer(200, ShownTicket(**msgspec.structs.asdict(body), code=code))
         if not found.alive:
             raise TicketNotFound("This ticket is void")
         if form == "svg":

@@ -23,6 +23,18 @@ class TicketBody(msgspec.Struct, frozen=True):
     pdf: str
 
 
+class ShownTicket(TicketBody, frozen=True, omit_defaults=True):
+    """One ticket alone, with the signed text of its code; a void one has none."""
+
+    code: str | None = None
+
+
+class KeysBody(msgspec.Struct, frozen=True):
+    """Public keys in hex, by key id."""
+
+    keys: dict[str, str]
+
+
 def ticket_body(ticket: Ticket, layout: Layout, view_key: str) -> TicketBody:
     public_id = ids.public(PREFIX, ticket.shard_id, ticket.ticket_id)
     json, png, svg, pdf = (

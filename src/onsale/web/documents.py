@@ -15,7 +15,8 @@ def router(pages: Pages, app: FastAPI) -> APIRouter:
     @routes.api_route("/docs", methods=READ)
     async def reference(request: Request) -> Response:
         """Every endpoint, from /openapi.json."""
-        return pages.render(request, "reference.html", groups=_grouped(app.openapi()))
+        openapi = app.openapi()
+        return pages.render(request, "reference.html", groups=_grouped(openapi), schemas=_shapes(openapi))
 
     @routes.api_route("/docs/errors", methods=READ)
     async def errors(request: Request) -> Response:
@@ -38,16 +39,70 @@ def all_problems() -> list[type[Problem]]:
 
 
 def _grouped(openapi: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Tag -> its operations, each with method, path and what it says of itself."""
+    """Tag -> its operations, as the reference shows them."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for path, methods in openapi["paths"].items():
         for method, operation in methods.items():
-            entry = {
-                "method": method.upper(),
-                "path": path,
-                "summary": operation.get("summary", ""),
-                "description": operation.get("description", ""),
-                "parameters": operation.get("parameters", []),
-            }
+            entry = _entry(openapi, operation) | {"method": method.upper(), "path": path}
             groups.setdefault((operation.get("tags") or ["other"])[0], []).append(entry)
     return dict(sorted(groups.items()))
+
+
+def _entry(openapi: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
+    """What an operation says of itself: what it takes, and each of its answers."""
+    security = operation.get("security")
+    return {
+        "summary": operation.get("summary", ""),
+        "description": operation.get("description", ""),
+        "parameters": operation.get("parameters", []),
+        "session": ("may be sent" if {} in security else "required") if security else "",
+        "body": _content(operation.get("requestBody", {})),
+        "answers": [
+            {"status": status, "description": answer["description"], "content": _content(answer)}
+            for status, told in operation["responses"].items()
+            for answer in [_found(openapi, told)]
+        ],
+    }
+
+
+def _found(openapi: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    """What a reference names; anything else as it is."""
+    if "$ref" not in told:
+        return told
+    found = openapi
+    for name in told["$ref"].removeprefix("#/").split("/"):
+        found = found[name]
+    return found
+
+
+def _content(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """Media types, each with the name of its shape, where it has one."""
+    content = told.get("content", {})
+    return [(media, _last(what.get("schema", {}).get("$ref", ""))) for media, what in content.items()]
+
+
+def _shapes(openapi: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name -> description and fields of each shape."""
+    return {
+        name: {
+            "description": shape.get("description", ""),
+            "fields": [(field, _kind(is_)) for field, is_ in shape.get("properties", {}).items()],
+        }
+        for name, shape in sorted(openapi["components"]["schemas"].items())
+    }
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """A field's type in words: `list of SeatBody`, `string or null`."""
+    if "$ref" in schema:
+        return _last(schema["$ref"])
+    if choices := schema.get("anyOf") or schema.get("allOf"):
+        return " or ".join(_kind(choice) for choice in choices)
+    if "enum" in schema:
+        return " or ".join(str(value) for value in schema["enum"])
+    kind = schema.get("format") or schema.get("type") or "any"
+    return f"list of {_kind(schema.get('items', {}))}" if kind == "array" else str(kind)
+
+
+def _last(reference: str) -> str:
+    return reference.rpartition("/")[2]

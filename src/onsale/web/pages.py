@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from fastapi import APIRouter, Form, Request, Response
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from onsale.accounts import Accounts, drop_session, keep_session
 from onsale.catalog import Catalog, EventQuery, event_full, event_summary, parse_event_id
 from onsale.checkout import Checkout
+from onsale.config import is_loopback
 from onsale.kit import clock
 from onsale.kit.mailbox import Mailbox
 from onsale.kit.problems import Invalid, NotFound, Problem
@@ -64,7 +65,7 @@ def _events(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
         except ValidationError:
             raise Invalid("This search cannot be understood") from None
         now = clock.utcnow()
-        events, after = await rooms.catalog.list(query.listing(), now)
+        events, after = await rooms.catalog.list(query.listing())
         facets = await rooms.catalog.facets()
         return pages.render(
             request,
@@ -79,7 +80,7 @@ def _events(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
     @routes.api_route("/events/{event}", methods=READ)
     async def event_page(event: str, request: Request) -> Response:
         """One event: facts, prices, and the seats when they are on sale."""
-        found = await rooms.catalog.event(parse_event_id(event))
+        found = await rooms.catalog.event(parse_event_id(event.partition("-")[0]))
         body = event_full(found, clock.utcnow())
         address = f"/events/{found.event_id}-{found.slug}"
         if request.url.path != address:
@@ -160,20 +161,39 @@ def _signing_in(routes: APIRouter, pages: Pages, rooms: Rooms) -> None:
 def _mailbox(routes: APIRouter, pages: Pages, mailbox: Mailbox) -> None:
     @routes.api_route("/dev/mailbox", methods=READ)
     async def list_mails(request: Request) -> Response:
+        _need_here(request)
         return pages.render(request, "mailbox.html", messages=await mailbox.list())
 
     @routes.api_route("/dev/mailbox/{mail}", methods=READ)
     async def show_mail(mail: int, request: Request) -> Response:
+        _need_here(request)
         found = await mailbox.read(mail)
         if found is None:
             raise NotFound
         return pages.render(request, "mail.html", message=found)
 
     @routes.api_route("/dev/mailbox/{mail}/html", methods=READ)
-    async def mail_body(mail: int) -> Response:
+    async def mail_body(mail: int, request: Request) -> Response:
         """The letter itself, in a frame without rights: it may bring styles and pictures, and nothing else."""
+        _need_here(request)
         found = await mailbox.read(mail)
         if found is None:
             raise NotFound
         policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
         return Response(found.html, 200, {"content-security-policy": policy}, "text/html")
+
+
+def _need_here(request: Request) -> None:
+    """Raise NotFound unless a person at this machine asks us directly: sign-in codes and tickets lie in the mails.
+
+    The settings cannot tell. A proxy on this machine lets in the world, and shows it by its headers; a page of another
+    site, whose name was made to mean 127.0.0.1, comes from here but names itself as the host.
+    """
+    peer = request.client.host if request.client else ""
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        host = ""
+    passed_on = any(name == "forwarded" or name.startswith("x-forwarded-") for name in request.headers)
+    if passed_on or not (is_loopback(peer) and is_loopback(host)):
+        raise NotFound

@@ -8,6 +8,7 @@ from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, Request, Response
 
+from onsale.kit.http import takes_gzip
 from onsale.kit.problems import NotFound
 
 # Who checks links, or whether we are there, asks with HEAD; the framework does not add it by itself.
@@ -49,7 +50,7 @@ class Statics:
             # An older page may ask for an older version: it gets today's file, which nobody may keep under that name.
             kept = "public, max-age=31536000, immutable" if version == self.version else "no-store"
             headers = {"cache-control": kept, "vary": "accept-encoding"}
-            if path in self._gzipped and "gzip" in request.headers.get("accept-encoding", ""):
+            if path in self._gzipped and takes_gzip(request.headers.get("accept-encoding", "")):
                 return Response(self._gzipped[path], 200, {**headers, "content-encoding": "gzip"}, media_type)
             return Response(content, 200, headers, media_type)
 

@@ -208,6 +208,14 @@ async def test_too_many_codes_say_when_to_come_back(ours):
     assert 1 <= int(response.headers["retry-after"]) <= limits.SIGN_IN_CODES_WINDOW_S
 
 
+async def test_a_repeated_request_for_a_code_uses_up_no_quota(ours):
+    headers = {"idempotency-key": "k1"}
+    for _ in range(limits.SIGN_IN_CODES_PER_EMAIL + 1):
+        assert (await ours.client.post(CODE, json={"email": "a@b.c"}, headers=headers)).status_code == 202
+    assert len(ours.mailer.messages) == 1
+    assert (await ours.client.post(CODE, json={"email": "a@b.c"})).status_code == 202
+
+
 async def test_a_forged_forwarded_header_gives_no_further_codes(ours):
     async def ask(number):
         forged = {"x-forwarded-for": f"198.51.100.{number}"}

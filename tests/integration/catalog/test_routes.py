@@ -1,6 +1,8 @@
 """The catalogue over HTTP, in process: the contract's shapes, caching, and refusals instead of faults."""
 
+import asyncio
 import gzip
+import json
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +14,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from onsale.catalog import Catalog, NewVenue, generate_chart
+from onsale.accounts import Forbidden
+from onsale.catalog import Catalog, EventStatus, NewVenue, generate_chart, store
 from onsale.catalog.chart import encode
 from onsale.catalog.routes import router
 from onsale.kit import clock, db, ids, problems
@@ -23,9 +26,8 @@ CHART = generate_chart("club", 80, "The Room")
 DAY = timedelta(days=1)
 
 
-class NeedsRole(problems.Problem):
+class NeedsRole(Forbidden):
     code = "role_required_in_test"
-    status = 403
 
 
 async def require_role(request: Request, role: str) -> uuid.UUID:
@@ -84,7 +86,13 @@ async def shop(database: db.Database) -> AsyncIterator[Shop]:
     venue_id = await catalog.create_venue(venue)
     chart_hash = await catalog.add_chart(venue_id, CHART)
     app = FastAPI()
-    app.include_router(router(catalog, require_role, catalog.say))
+
+    async def say(event_id: int, said: EventStatus | None) -> None:
+        async with database.transaction() as tx:
+            await catalog.say(tx, event_id, said)
+        catalog.forget(event_id)
+
+    app.include_router(router(catalog, require_role, say))
     app.add_exception_handler(problems.Problem, _refused)
     transport = httpx.ASGITransport(app)
     people = [{"test-roles": "organiser", "test-person": str(person)} for person in (ann, bob)]
@@ -285,6 +293,61 @@ async def test_operators_admit_organisers(shop: Shop) -> None:
     made = await shop.client.post("/api/v1/organisers", json={"name": "New"}, headers=operator)
     assert (made.status_code, made.json()["slug"]) == (201, "new")
     assert (await shop.client.post("/api/v1/organisers", json={"name": "?"}, headers=operator)).status_code == 422
+
+
+async def test_operators_cancel_the_events_of_every_organiser(shop: Shop) -> None:
+    path = f"/api/v1/events/{(await shop.listed())['id']}"
+    operator = shop.bob | {"test-roles": "operator"}
+    answer = await shop.client.patch(path, json={"said": "CANCELLED"}, headers=operator)
+    assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED")
+    refused = await shop.client.patch(path, json={"said": None}, headers=shop.bob)
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_your_event")
+
+
+async def test_whatever_an_organiser_makes_with_a_key_is_made_once(shop: Shop) -> None:
+    """A repeat gets the id, which is what an answer that got lost was asked for."""
+    venue = {"name": "The Barn", "city": "Bern", "country": "CH", "timezone": "Europe/Zurich"}
+    operator = shop.ann | {"test-roles": "operator organiser"}
+    charts = f"/api/v1/venues/{shop.venue_id}/charts"
+    asked: list[tuple[str, bytes, bytes]] = [
+        ("/api/v1/organisers", b'{"name": "New"}', b'{"name": "Newer"}'),
+        ("/api/v1/venues", json.dumps(venue).encode(), json.dumps(venue | {"name": "The Yard"}).encode()),
+        (charts, encode(CHART), encode(generate_chart("club", 90, "The Room"))),
+    ]
+    for path, body, another in asked:
+        headers = operator | {"idempotency-key": "k1", "content-type": "application/json"}
+        answers = [await shop.client.post(path, content=body, headers=headers) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [201, 201], answers[1].text
+        assert answers[0].json() == answers[1].json()
+        other = await shop.client.post(path, content=another, headers=headers)
+        assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+        bad = await shop.client.post(path, content=body, headers=headers | {"idempotency-key": "k" * 129})
+        assert (bad.status_code, bad.json()["code"]) == (422, "invalid_request")
+
+
+async def test_a_crowd_that_browses_asks_the_database_once_a_second(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists take one connection at a time, so the others stay free for who takes seats."""
+    await shop.listed()
+    reads, under_way, most = [], 0, 0
+    read = store.list_events
+
+    async def counted(*args: Any) -> Any:
+        nonlocal under_way, most
+        reads.append(args)
+        under_way += 1
+        most = max(most, under_way)
+        found = await read(*args)
+        under_way -= 1
+        return found
+
+    monkeypatch.setattr(store, "list_events", counted)
+    same = await asyncio.gather(*(shop.client.get("/api/v1/events") for _ in range(50)))
+    assert {answer.status_code for answer in same} == {200} and len(same[0].json()["items"]) == 1
+    assert len(reads) == 1
+    await asyncio.gather(*(shop.client.get("/api/v1/events", params={"q": f"n{number}"}) for number in range(20)))
+    assert len(reads) == 21 and most == 1
 
 
 async def test_times_are_sent_in_utc(shop: Shop) -> None:

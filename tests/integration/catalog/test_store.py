@@ -12,7 +12,6 @@ import pytest
 from onsale.catalog import (
     Catalog,
     Event,
-    EventNotFound,
     EventStatus,
     Listing,
     NewEvent,
@@ -22,7 +21,14 @@ from onsale.catalog import (
     parse_cursor,
     status_of,
 )
-from onsale.catalog.errors import ChartNotFound, InvalidEvent, NameTaken, OrganiserNotFound, VenueNotFound
+from onsale.catalog.errors import (
+    ChartNotFound,
+    EventNotFound,
+    InvalidEvent,
+    NameTaken,
+    OrganiserNotFound,
+    VenueNotFound,
+)
 from onsale.catalog.memory import Memory
 from onsale.catalog.season import priced
 from onsale.catalog.service import Repeat
@@ -79,7 +85,7 @@ async def house(database: db.Database) -> House:
 
 
 async def titles(house: House, **wanted: Any) -> list[str]:
-    events, _ = await house.catalog.list(Listing(**wanted), NOW)
+    events, _ = await house.catalog.list_at(Listing(**wanted), NOW)
     return [event.title for event in events]
 
 
@@ -265,7 +271,7 @@ async def test_pages_cover_the_list_without_gap_or_repeat(house: House, status: 
     seen: list[str] = []
     after = None
     while True:
-        events, following = await house.catalog.list(Listing(status=status, limit=7, after=after), NOW)
+        events, following = await house.catalog.list_at(Listing(status=status, limit=7, after=after), NOW)
         seen += [event.title for event in events]
         if following is None:
             break
@@ -276,7 +282,7 @@ async def test_pages_cover_the_list_without_gap_or_repeat(house: House, status: 
 async def test_a_cursor_from_anywhere_in_time_is_harmless(house: House) -> None:
     for micros in (-(2**55), 0, 2**57):
         text = base64.urlsafe_b64encode(micros.to_bytes(8, "big", signed=True) + bytes(8)).decode().rstrip("=")
-        await house.catalog.list(Listing(after=parse_cursor(text)), NOW)
+        await house.catalog.list_at(Listing(after=parse_cursor(text)), NOW)
 
 
 async def test_the_status_is_the_same_in_python_and_in_sql(house: House, database: db.Database) -> None:
@@ -297,13 +303,13 @@ async def test_the_status_is_the_same_in_python_and_in_sql(house: House, databas
     events = [await house.catalog.event(event_id) for event_id in event_ids]
     for moment in (NOW - hour, NOW, NOW + hour, NOW + 3 * hour):
         for status in EventStatus:
-            found, _ = await house.catalog.list(Listing(status=status, limit=100), moment)
+            found, _ = await house.catalog.list_at(Listing(status=status, limit=100), moment)
             assert _ids(found) == {
                 event.event_id
                 for event in events
                 if status_of(event, moment) is status and (event.ends_at > moment or status is EventStatus.ENDED)
             }, (moment, status)
-        unfiltered, _ = await house.catalog.list(Listing(limit=100), moment)
+        unfiltered, _ = await house.catalog.list_at(Listing(limit=100), moment)
         shown = [e for e in events if status_of(e, moment) is not EventStatus.ENDED and e.ends_at > moment]
         assert _ids(unfiltered) == {event.event_id for event in shown}
 

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 from uuid import UUID
 
+import psutil
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -13,6 +14,8 @@ from tests.house import house
 from onsale import limits
 from onsale.kit import clock, db
 from onsale.kit.db import Contended, Database, DatabaseAway
+from onsale.kit.embedded import Embedded
+from onsale.kit.problems import Overloaded
 
 pytestmark = pytest.mark.anyio
 
@@ -246,15 +249,83 @@ def kill_others(database_url):
         )
 
 
-async def test_when_all_connections_are_busy_the_wait_is_bounded(database_url, monkeypatch):
+async def test_when_all_connections_are_busy_the_wait_is_bounded_and_nobody_is_away(database_url, monkeypatch):
     monkeypatch.setattr(limits, "CONNECTION_WAIT_S", 0.2)
     database = Database(database_url, connections_max=1)
     await database.open()
     async with database.transaction():
-        with pytest.raises(DatabaseAway):
+        with pytest.raises(Overloaded):
             await asyncio.wait_for(run(database.transaction, "SELECT 1"), 5)
+        assert await database.ready(), "a crowded database is not away"
     assert await database.ready()
     await database.close()
+
+
+async def test_who_comes_behind_a_full_queue_is_told_at_once(database_url, monkeypatch):
+    monkeypatch.setattr(limits, "CONNECTION_QUEUE_MAX", 2)
+    database = Database(database_url, connections_max=1)
+    await database.open()
+    async with database.transaction():
+        waiting = [asyncio.create_task(run(database.transaction, "SELECT 1")) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(Overloaded):
+            await asyncio.wait_for(run(database.transaction, "SELECT 1"), 0.5)
+    await asyncio.gather(*waiting)
+    await database.close()
+
+
+async def test_a_server_that_falls_silent_is_hung_up_on(tmp_path, monkeypatch):
+    """No goodbye comes from a host that froze, and on a Unix socket no TCP notices: only our own clock does."""
+    monkeypatch.setattr(limits, "DATABASE_ANSWER_WAIT_S", 1.0)
+    monkeypatch.setattr(limits, "READY_WAIT_S", 0.5)
+    with Embedded.start(tmp_path, valkey=False, settings={"fsync": "off", "shared_buffers": "16MB"}) as servers:
+        database = Database(servers.addresses.database_url)
+        await database.open()
+        for way in (*both(database), database.batch, database.reading):
+            await run(way, "SELECT 1")
+        postmaster = psutil.Process(servers.pids["postgres"])
+        frozen = [postmaster, *postmaster.children(recursive=True)]
+        try:
+            for process in frozen:
+                process.suspend()
+            began = clock.monotonic()
+            asked = (run(way, "SELECT 1") for way in (*both(database), database.batch, database.reading))
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(answer) for answer in answers] == [DatabaseAway] * 4
+            assert await database.ready() is False
+            assert clock.monotonic() - began < 8
+        finally:
+            for process in frozen:
+                process.resume()
+        async with asyncio.timeout(10):
+            while not await database.ready():
+                await clock.sleep(0.05)
+        await database.close()
+
+
+async def test_every_connection_asks_after_a_silent_host(database):
+    for pool in (database._write, database._batch, database._read):
+        for name in ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"):
+            assert pool.kwargs[name] > 0
+        assert pool.max_waiting == limits.CONNECTION_QUEUE_MAX
+
+
+async def test_a_server_that_became_a_standby_is_away_for_writers(lamps):
+    for way in (*both(lamps), lamps.batch):
+        with pytest.raises(DatabaseAway):
+            await run(way, "SET TRANSACTION READ ONLY", "UPDATE lamp SET lit = true")
+
+
+async def test_who_was_too_slow_inside_a_transaction_is_told_to_try_again(lamps):
+    async def dawdle():
+        async with lamps.transaction() as tx:
+            await tx.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+            await (await tx.execute("SELECT 1")).fetchone()
+            await clock.sleep(0.3)
+            await (await tx.execute("SELECT 1")).fetchone()
+
+    with pytest.raises(Contended):
+        await dawdle()
 
 
 async def test_a_closed_database_is_away(database_url):

@@ -1,9 +1,12 @@
 """The embedded servers, for real: started, stopped, refused, killed and taken over."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,7 +146,7 @@ def test_a_name_too_long_for_a_socket_works_all_the_same(tmp_path: Path) -> None
         client.close()
         run_dir = layout.layout(folder).run_dir
         assert not run_dir.is_relative_to(tmp_path)
-        assert run_dir.parent.stat().st_mode & 0o077 == 0
+        assert run_dir.parent.stat().st_mode & 0o066 == 0
     run_dir.rmdir()
     run_dir.parent.rmdir()
 
@@ -282,3 +285,34 @@ def test_no_server_runs_as_root_whoever_starts_it(kept: Path) -> None:
     with Embedded.start(kept, settings=FAST) as servers:
         for pid in servers.pids.values():
             assert psutil.Process(pid).uids().effective != 0
+
+
+@pytest.fixture
+def enterable() -> Iterator[Path]:
+    """A place like /var/lib, which every user may pass through; pytest's own folders are root's alone."""
+    place = Path(tempfile.mkdtemp(prefix="onsale-"))
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give away")
+@pytest.mark.parametrize("below", ["data", "long" * 30])
+def test_in_an_ordinary_place_no_server_gets_a_right_of_root(enterable: Path, below: str) -> None:
+    data = enterable / below
+    with Embedded.start(data, settings=FAST) as servers:
+        for pid in servers.pids.values():
+            status = Path(f"/proc/{pid}/status").read_text()
+            assert re.search(r"CapEff:\t0+\n", status) and re.search(r"CapBnd:\t0+\n", status)
+        assert data.stat().st_mode & 0o777 == 0o711
+        inside = [path for path in data.iterdir() if path.stat().st_mode & 0o077]
+        assert not inside, "who passes through opens nothing"
+    if not layout.layout(data).run_dir.is_relative_to(data):
+        shutil.rmtree(layout.layout(data).run_dir.parent)
+
+
+def test_the_servers_are_told_no_secret_of_ours(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONSALE_SECRET_KEY", "not for them")
+    with Embedded.start(kept, settings=FAST) as servers:
+        for pid in servers.pids.values():
+            assert not any(name.startswith("ONSALE_") for name in psutil.Process(pid).environ())

@@ -290,7 +290,7 @@ async def test_old_facts_are_forgotten_and_young_ones_kept(database, plain):
     await record(plain, database, 1, 2)
     async with database.transaction() as tx:
         await tx.execute("UPDATE fact SET at = at - interval '8 days' WHERE body->>'lamp' = '1'")
-        await facts.forget(tx)
+        await facts.forget(tx, 10)
         left = await (await tx.execute("SELECT body->>'lamp' FROM fact")).fetchall()
     assert left == [("2",)]
 

@@ -99,7 +99,7 @@ async def test_headers_up_to_the_bound_are_served_and_a_byte_more_is_refused(ser
     ],
 )
 async def test_no_more_is_read_of_a_head_without_an_end(server, endless):
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
     taken = 0
     with suppress(ConnectionError):
         for start in range(0, len(endless), 4_096):

@@ -144,7 +144,7 @@ async def test_12_answers_are_forgotten_after_their_time_and_not_before(lamps):
     async with lamps.database.transaction() as tx:
         late = limits.IDEMPOTENCY_KEPT_S + 60
         await tx.execute("UPDATE idempotency SET at = at - make_interval(secs => %s) WHERE key = 'old'", [late])
-        await idempotency.forget(tx)
+        await idempotency.forget(tx, 10)
     assert (await lamps.post("young"))[1] == b'{"number":2}'
     assert (await lamps.post("old"))[1] == b'{"number":3}'
 

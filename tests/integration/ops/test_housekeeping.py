@@ -6,7 +6,7 @@ import pytest
 from tests.integration.world import World, world
 
 from onsale import limits
-from onsale.kit import facts, tasks
+from onsale.kit import clock, facts, tasks
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ async def test_counting_seats_goes_on_after_a_fault_of_its_feed(shop: World, mon
         await (await shop.fan()).hold(0, 1)
         async with asyncio.timeout(5):
             while (await shop.house.catalog.event(shop.event)).seats_left != 58:
-                await asyncio.sleep(0.05)
+                await clock.sleep(0.05)
         assert not keeping.done()
     finally:
         await tasks.cancel(keeping)
@@ -46,7 +46,7 @@ async def test_a_round_that_dies_is_not_passed_over_in_silence(shop: World, monk
     async def dying():
         raise Unexpected
 
-    monkeypatch.setattr(shop.house.housekeeping, "forget", dying)
+    monkeypatch.setattr(shop.house.housekeeping, "sweep", dying)
     async with asyncio.timeout(5):
         with pytest.raises(Unexpected):
             await shop.house.housekeeping.run()

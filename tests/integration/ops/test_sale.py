@@ -2,7 +2,6 @@
 
 import asyncio
 
-
 import pytest
 from tests.integration.inventory.opening import open_shop, sales_of
 from tests.integration.inventory.shop import Shop, in_one_process
@@ -25,7 +24,9 @@ async def shop(database: db.Database, database_url: str) -> Shop:
 
 async def state(shop: Shop) -> tuple[str | None, bool, bool]:
     """The organiser's word, and both flags of the sale."""
-    query = "SELECT said, called_off, stopped FROM event, sale WHERE event_id = %(event_id)s AND shard_id = %(shard_id)s"
+    query = (
+        "SELECT said, called_off, stopped FROM event, sale WHERE event_id = %(event_id)s AND shard_id = %(shard_id)s"
+    )
     [row] = await shop.rows(query, event_id=shop.event_id)
     return row
 

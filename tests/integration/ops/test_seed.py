@@ -59,7 +59,10 @@ async def test_a_seed_interrupted_at_any_step_is_finished_by_the_next(database: 
     assert [row[2] for row in rows] == [event.said for event in season.events], "the organisers' words were kept"
     [[venues, charts]] = await shop.rows("SELECT (SELECT count(*) FROM venue), (SELECT count(*) FROM chart)")
     assert venues == charts == len(season.venues)
-    assert await shop.rows("SELECT 1 FROM sale JOIN event ON shard_id = 64 * event_id WHERE called_off = (said IS NULL)") == []
+    assert (
+        await shop.rows("SELECT 1 FROM sale JOIN event ON shard_id = 64 * event_id WHERE called_off = (said IS NULL)")
+        == []
+    )
 
 
 async def test_a_seed_that_is_finished_changes_nothing_when_it_is_repeated(database: db.Database, database_url: str):

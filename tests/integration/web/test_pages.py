@@ -20,6 +20,8 @@ pytestmark = pytest.mark.anyio
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(2)>"'{{7*7}}"""
 SEATS = 80
 HTML = {"accept": "text/html"}
+# The development mailbox is shown to nobody who calls us by another name.
+HERE = "http://127.0.0.1"
 # Marks of HOSTILE that are harmless only when they are escaped.
 RAW = ("<script>alert", "<img src=x", "{{7*7}}".replace("7*7", "49"))
 
@@ -104,17 +106,41 @@ async def test_what_a_visitor_types_comes_back_escaped(shop):
 
 async def test_a_hostile_letter_is_shown_in_a_frame_without_rights(shop):
     await shop.house.mailbox.put("x@example.org", HOSTILE, HOSTILE, f"<p>{HOSTILE}</p>", [HOSTILE])
-    listed = await shop.page("/dev/mailbox")
+    listed = await shop.page(f"{HERE}/dev/mailbox")
     harmless(listed)
     link = re.search(r'href="(/dev/mailbox/\d+)"', listed.text)
     assert link is not None
     address = link.group(1)
-    page = await shop.page(address)
+    page = await shop.page(f"{HERE}{address}")
     harmless(page)
     assert re.search(rf'<iframe [^>]*sandbox src="{address}/html"', page.text)
-    letter = await shop.page(f"{address}/html")
+    letter = await shop.page(f"{HERE}{address}/html")
     policy = letter.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "sandbox" in policy and "script" not in policy
+
+
+@pytest.mark.parametrize(
+    ("address", "peer", "headers"),
+    [
+        (HERE, "192.0.2.7", {}),
+        ("http://shop.test", "127.0.0.1", {}),
+        ("http://127.0.0.1.evil.test", "127.0.0.1", {}),
+        (HERE, "127.0.0.1", {"host": "[evil"}),
+        (HERE, "127.0.0.1", {"x-forwarded-for": "192.0.2.7"}),
+        (HERE, "127.0.0.1", {"x-forwarded-proto": "https"}),
+        (HERE, "127.0.0.1", {"forwarded": "for=192.0.2.7"}),
+    ],
+)
+async def test_the_mailbox_is_closed_to_whoever_is_not_at_this_machine(shop, address, peer, headers):
+    await shop.house.mailbox.put("x@example.org", "Your code", "123456", "<p>123456</p>", [])
+    web = mount_web(shop.house)
+    for path in ("/dev/mailbox", "/dev/mailbox/1", "/dev/mailbox/1/html"):
+        for asked in ((HERE, "127.0.0.1", {}), (HERE.replace("127.0.0.1", "[::1]"), "::1", {}), (address, peer, headers)):
+            place, client, extra = asked
+            transport = httpx.ASGITransport(web, client=(client, 1234))
+            async with httpx.AsyncClient(transport=transport, base_url=place) as browser:
+                answer = await browser.get(path, headers={**HTML, **extra})
+            assert answer.status_code == (404 if asked == (address, peer, headers) else 200), (path, asked)
 
 
 async def test_every_answer_carries_the_security_headers(shop):
@@ -132,7 +158,7 @@ async def test_every_answer_carries_the_security_headers(shop):
 
 async def test_pages_hold_no_script_or_style_of_their_own(shop):
     """The policy forbids them, so one that slipped in would silently not work."""
-    for path in ("/", f"/events/{shop.event}", "/sign-in", "/docs", "/docs/errors", "/dev/mailbox", "/nothing"):
+    for path in ("/", f"/events/{shop.event}", "/sign-in", "/docs", "/docs/errors", f"{HERE}/dev/mailbox", "/nothing"):
         page = await shop.page(path)
         assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=\"|\son[a-z]+=\"|javascript:", page.text), path
 

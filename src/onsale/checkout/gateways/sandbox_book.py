@@ -116,6 +116,7 @@ class Book:
     """The book, open. Raises sqlite3.OperationalError when another process has it open."""
 
     def __init__(self, path: Path) -> None:
+        path.touch(mode=0o600)
         self._connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
         self._connection.executescript(SQL.settings)
         self._connection.executescript(SQL.schema)

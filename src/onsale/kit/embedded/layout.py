@@ -84,8 +84,8 @@ class Layout:
     def prepare(self) -> None:
         """Make the folders, readable by nobody else. EmbeddedError when that is refused."""
         try:
-            for folder in (self.data_dir, self.data_dir / "log"):  # Somebody else's folder keeps its mode.
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.data_dir.mkdir(mode=_way_in(), parents=True, exist_ok=True)  # Somebody else's folder keeps its mode.
+            (self.data_dir / "log").mkdir(mode=0o700, exist_ok=True)
             if self.run_dir.parent != self.data_dir:
                 _make_private(self.run_dir.parent)
             self.run_dir.mkdir(mode=0o700, exist_ok=True)
@@ -96,7 +96,7 @@ class Layout:
     def locked(self) -> Iterator[None]:
         """Hold the data folder against a second process. The kernel lets go of it however this process ends."""
         try:
-            lock = (self.data_dir / "lock").open("a+")
+            lock = os.fdopen(os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+")
         except OSError as refused:
             raise not_writable(self.data_dir, refused) from refused
         with lock:
@@ -122,11 +122,20 @@ def addresses(data_dir: Path) -> Addresses:
     return layout(data_dir).addresses()
 
 
+def _way_in() -> int:
+    """The mode of a folder in which others find nothing they may open.
+
+    Root's servers run as another user and have to pass through it. They may enter then, and still not look around;
+    else they would need the right to read every file of the machine, and keep it for as long as they run.
+    """
+    return 0o711 if os.geteuid() == 0 else 0o700
+
+
 def _make_private(folder: Path) -> None:
     """Make a folder in a place where anyone may write, and make sure that it is ours and nobody's trap."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=_way_in(), exist_ok=True)
     found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o777 & ~_way_in():
         raise PermissionError(f"{folder} is not a private folder of this user")
 
 

@@ -99,8 +99,12 @@ def spawn(name: str, command: Sequence[str], log: Path, *, env: Mapping[str, str
 
 
 def environment() -> dict[str, str]:
-    """Ours, without what would steer a PostgreSQL from outside, and without a locale that may not exist."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_", "LANG"))}
+    """Ours, without what would steer a PostgreSQL from outside, without a locale that may not exist, without secrets.
+
+    Whoever may run SQL as a superuser can read what the server was started with.
+    """
+    dropped = ("PG", "LC_", "LANG", "ONSALE_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     return kept | {"LC_ALL": "C", "TZ": "UTC"}
 
 

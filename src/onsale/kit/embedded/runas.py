@@ -44,7 +44,7 @@ def choose(run_dir: Path, postgres_data: Path, programs: Iterable[Path]) -> RunA
         candidate = RunAs(uid, gid, _setpriv(uid, gid, capabilities))
         try:
             candidate.own(run_dir)
-            said = _refusal(candidate, run_dir, programs)
+            said = _refusal(candidate, (run_dir, postgres_data.parent), programs)
         except (OSError, subprocess.SubprocessError) as failed:
             said = str(failed)
         if not said:
@@ -84,11 +84,11 @@ def _setpriv(uid: int, gid: int, capabilities: str) -> tuple[str, ...]:
     )
 
 
-def _refusal(candidate: RunAs, run_dir: Path, programs: Iterable[Path]) -> str:
-    """Why that user cannot run the programs with its sockets in `run_dir`; empty when it can."""
-    script = 'cd "$0" && for program; do [ -r "$program" ] && "$program" --version || exit; done'
+def _refusal(candidate: RunAs, folders: tuple[Path, Path], programs: Iterable[Path]) -> str:
+    """Why that user cannot run the programs with its sockets and its data in these folders; empty when it can."""
+    script = 'cd "$0" && cd "$1" && shift && for program; do [ -r "$program" ] && "$program" --version || exit; done'
     tried = subprocess.run(
-        [*candidate.prefix, "/bin/sh", "-c", script, str(run_dir), *map(str, programs)],
+        [*candidate.prefix, "/bin/sh", "-c", script, *map(str, folders), *map(str, programs)],
         capture_output=True,
         text=True,
         check=False,
