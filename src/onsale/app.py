@@ -37,7 +37,7 @@ from onsale.kit.proxies import TrustedProxies, parse_trusted
 from onsale.kit.pulse import Pulse
 from onsale.kit.quota import Quota
 from onsale.mount import Role, describe_hot
-from onsale.ops import Housekeeping, SaleControl, health_router
+from onsale.ops import DatabaseCheck, Housekeeping, SaleControl, health_router
 from onsale.ops import router as sale_router
 from onsale.tickets import TicketKey, Tickets
 from onsale.tickets import routes as ticket_routes

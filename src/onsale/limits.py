@@ -16,7 +16,7 @@ HEAD_WAIT_S = 10.0
 IDEMPOTENCY_KEY_MAX_LENGTH = 128
 # Open connections of one web process: the last bound, where nothing but a bare 503 is said any more.
 HTTP_CONNECTIONS_MAX = 20_000
-# Files a process wants to open: a socket for each of those connections, and its own to PostgreSQL, Redis and the gateway.
+# Files a process wants to open: a socket for each of those connections, and its own to other servers.
 OPEN_FILES_WANTED = HTTP_CONNECTIONS_MAX + 1_000
 # Hot requests under way in one process: a burst of 10,000 fits, and beyond it the answer is 503 with Retry-After.
 HOT_REQUESTS_UNDER_WAY_MAX = 12_000
@@ -169,7 +169,7 @@ BATCH_CONNECTIONS_MAX = 4
 JOB_CONNECTIONS_MAX = 4
 # What one process may hold open at once; as many processes as there are must fit into PostgreSQL's max_connections.
 PROCESS_CONNECTIONS_MAX = WRITE_CONNECTIONS_MAX + READ_CONNECTIONS_MAX + BATCH_CONNECTIONS_MAX + JOB_CONNECTIONS_MAX
-# Beside web processes and worker: two commands at a time (`onsale audit`, `onsale grant`) and what is kept for superusers.
+# Beside web processes and worker: two commands at a time, like `onsale audit`, and what is kept for superusers.
 SPARE_CONNECTIONS = 2 * PROCESS_CONNECTIONS_MAX + 8
 # Waiting longer than this for a connection means the database is away or drowned: say so.
 CONNECTION_WAIT_S = 3.0
@@ -208,6 +208,15 @@ JOB_WAIT_S = 2
 JOBS_RUNNING_MAX = 4
 # ...and share these threads for their pictures and PDFs. One interpreter does one such thing at a time anyway.
 CRUNCH_THREADS_MAX = 1
+# A job asks for one thing at a time; the rest is for commands that write letters, too.
+CRUNCH_WORK_MAX = 16
+# Tickets that somebody looks at are drawn in a thread of their own, in 5 to 100 ms each: the last of these waits a few
+# seconds, and who comes behind is told 503 at once.
+DRAW_THREADS_MAX = 1
+DRAW_WORK_MAX = 64
+# Conversations with the mail server at a time; they mostly wait. Beyond those that wait too, mail is unavailable.
+MAIL_THREADS_MAX = 8
+MAIL_WORK_MAX = 64
 # A worker that ends finishes the jobs it is at, within this; the rest of the grace is for closing.
 JOBS_GRACE_S = 20.0
 # A worker says every 10 s that it lives; one that has not for this long is dead, and its jobs are taken over...
@@ -238,6 +247,7 @@ assert STATEMENT_TIMEOUT_S < DATABASE_ANSWER_WAIT_S, "a slow statement is Postgr
 assert CONNECT_TIMEOUT_S < CONNECTION_WAIT_S, "who waits for a connection learns whether anybody is there"
 assert CONNECTION_WAIT_S < READY_WAIT_S, "a crowded pool says so itself, before the question is given up"
 assert CONNECTION_QUEUE_MAX < HOT_REQUESTS_UNDER_WAY_MAX, "the queue behind has an end before the one in front"
+assert JOBS_RUNNING_MAX <= CRUNCH_WORK_MAX, "a job never finds the queue for its letter full"
 assert RECONCILE_AFTER_S < GATEWAY_TIMEOUT_S, "asking twice is harmless; waiting twice as long is not"
 assert OPEN_FILES_WANTED > HTTP_CONNECTIONS_MAX + GATEWAY_CONNECTIONS_MAX + REDIS_CONNECTIONS_MAX, "sockets fit"
 assert SEATS_PER_HOLD_DEFAULT <= SEATS_PER_HOLD_MAX

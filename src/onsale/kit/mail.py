@@ -27,6 +27,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from onsale import limits
 from onsale.kit import clock
+from onsale.kit.crunch import Threads
+from onsale.kit.problems import Overloaded
 
 # RFC 5322, 2.1.1: a header line ends at 998 characters; a subject this long is already unreadable.
 SUBJECT_MAX_LENGTH: Final = 200
@@ -143,15 +145,18 @@ class SmtpMailer:
     def __init__(self, url: str, sender: str, *, tls: ssl.SSLContext | None = None) -> None:
         self._server = _server(url, tls)
         self._sender = _sender(sender)
+        self._talks = Threads("mail", limits.MAIL_THREADS_MAX, limits.MAIL_WORK_MAX)
 
     async def send(self, message: Message) -> None:
         """Deliver to the server. The conversation runs in a thread, since smtplib waits."""
         mail = compose(message, self._sender)
         try:
             async with asyncio.timeout(SEND_MAX_S):
-                await asyncio.to_thread(_deliver, self._server, self._sender.addr_spec, _ascii_domain(message.to), mail)
+                await self._talks.run(_deliver, self._server, self._sender.addr_spec, _ascii_domain(message.to), mail)
         except TimeoutError:
             raise MailUnavailable("the mail server took too long") from None
+        except Overloaded:
+            raise MailUnavailable("too many letters wait for the mail server already") from None
 
 
 def compose(message: Message, sender: Address) -> EmailMessage:

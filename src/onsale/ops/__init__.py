@@ -9,6 +9,7 @@ Owns no tables.
 
 from onsale.ops.checks import check
 from onsale.ops.doctor import examine, settings_table, warnings
+from onsale.ops.health import DatabaseCheck
 from onsale.ops.health import router as health_router
 from onsale.ops.housekeeping import Housekeeping
 from onsale.ops.machine import MachineError, data_folder, environment, listening, machine, servers_for
@@ -17,6 +18,7 @@ from onsale.ops.sale import SaleControl
 from onsale.ops.seed import SeedMark, SeedReport, organiser_named, seed
 
 __all__ = [
+    "DatabaseCheck",
     "Housekeeping",
     "MachineError",
     "SaleControl",

@@ -75,7 +75,7 @@ def _port(settings: Settings, embedded_up: bool) -> Finding:
     try:
         socket.getaddrinfo(settings.host, settings.port)
     except OSError as error:
-        return Finding("address", f"{settings.host}: {error.strerror}", "Set ONSALE_HOST to an address of this machine.")
+        return Finding("address", f"{settings.host}: {error.strerror}", "Set ONSALE_HOST to one of this machine.")
     taken = _answers(settings.host, settings.port)
     if not taken:
         return Finding("address", f"{where} is free")
@@ -100,7 +100,8 @@ async def _database(settings: Settings, *, waits: bool) -> Finding:
         return Finding("database", f"lacks {len(waiting)} migrations", "Run `onsale migrate`.")
     if allowed < wanted:
         words = f"allows {allowed} connections, and onsale on this machine may open {wanted}"
-        return Finding("database", words, f"Set its max_connections to {wanted + limits.SPARE_CONNECTIONS}, or run fewer.")
+        advised = wanted + limits.SPARE_CONNECTIONS
+        return Finding("database", words, f"Set its max_connections to {advised}, or run fewer processes.")
     return Finding("database", f"answers, all migrations applied, {wanted} of its {allowed} connections may be ours")
 
 

@@ -19,6 +19,7 @@ from onsale.kit.supervise import Command
 
 # What `with_secret` makes has 43; the setting asks for as many.
 SECRET_LENGTH_MIN = 32
+PORT_MAX = 65_535
 # Connections that wait to be accepted. A sale opens with a burst; the kernel's own bound cuts this where it is lower.
 BACKLOG_MAX = 4096
 
@@ -108,12 +109,12 @@ def servers_for(settings: Settings) -> Iterator[Settings]:
 
 
 def connections_wanted(settings: Settings) -> int:
-    """What the processes of this machine may open together in the database: web, one worker, and commands beside."""
-    return (settings.web_processes + 1) * limits.PROCESS_CONNECTIONS_MAX + limits.SPARE_CONNECTIONS
+    """What the processes of this machine may open together in the database: the web processes and one worker."""
+    return (settings.web_processes + 1) * limits.PROCESS_CONNECTIONS_MAX
 
 
 def _postgres_settings(settings: Settings) -> dict[str, str]:
-    return {"max_connections": str(connections_wanted(settings))}
+    return {"max_connections": str(connections_wanted(settings) + limits.SPARE_CONNECTIONS)}
 
 
 def with_addresses(settings: Settings) -> Settings:
@@ -150,7 +151,7 @@ def with_secret(settings: Settings) -> Settings:
 def _write_secret(path: Path) -> None:
     """Readable by us alone, and never half written: a second process that comes at the same time keeps the first's.
 
-    It is on the disk before it has its name, and the name is before anything is signed: a power cut leaves no empty one.
+    It is on the disk before it has its name, and the name before anything is signed: a power cut leaves no empty one.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -210,14 +211,15 @@ def environment(settings: Settings) -> dict[str, str]:
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A listening socket that outlives the processes which serve it: a restart refuses nobody."""
+    if not 0 <= port <= PORT_MAX:
+        raise MachineError("bad_port", f"{port} is not a port")
     try:
+        # Asked first: `create_server` says of a name that nobody knows only that there was an error.
+        socket.getaddrinfo(host, port, family=_family(host))
         made = socket.create_server((host, port), family=_family(host), backlog=BACKLOG_MAX, reuse_port=False)
-    except OverflowError as error:
-        raise MachineError("bad_port", f"{port} is not a port") from error
     except OSError as error:
-        code, advice = _LISTEN_FAULTS.get(error.errno or 0, ("cannot_listen", "Look at ONSALE_HOST and ONSALE_PORT."))
-        if isinstance(error, socket.gaierror):
-            code, advice = _LISTEN_FAULTS[errno.EADDRNOTAVAIL]
+        known = errno.EADDRNOTAVAIL if isinstance(error, socket.gaierror) else error.errno or 0
+        code, advice = _LISTEN_FAULTS.get(known, ("cannot_listen", "Look at ONSALE_HOST and ONSALE_PORT."))
         said = f"Cannot listen on {host} port {port}: {error.strerror}. {advice}"
         raise MachineError(code, said) from error
     with made:
@@ -231,8 +233,7 @@ _LISTEN_FAULTS = {
     ),
     errno.EACCES: (
         "port_not_allowed",
-        "Ports below 1024 are for root on most systems. Choose another with ONSALE_PORT=8001, and let a proxy stand "
-        "in front.",
+        "Low ports are for root on most systems. Choose another with ONSALE_PORT=8001, and let a proxy stand in front.",
     ),
     errno.EADDRNOTAVAIL: (
         "bad_host",

@@ -1,10 +1,10 @@
 """The verbs of tickets."""
 
-import asyncio
 from collections.abc import Sequence
 
 from onsale.catalog import Catalog
 from onsale.kit import clock, db, ids, tokens
+from onsale.kit.crunch import draw
 from onsale.kit.facts import Facts
 from onsale.kit.ids import PersonKey, ShardId
 from onsale.tickets import render, store
@@ -71,14 +71,14 @@ class Tickets:
         return self._key.sign(Claims(ticket.shard_id, ticket.ticket_id, ticket.code_version))
 
     async def qr_svg(self, ticket: Ticket) -> bytes:
-        return await asyncio.to_thread(render.qr_svg, self.code(ticket))
+        return await draw(render.qr_svg, self.code(ticket))
 
     async def qr_png(self, ticket: Ticket) -> bytes:
-        return await asyncio.to_thread(render.qr_png, self.code(ticket))
+        return await draw(render.qr_png, self.code(ticket))
 
     async def pdf(self, tickets: Sequence[Ticket]) -> bytes:
         views = await self.views(tickets)
-        return await asyncio.to_thread(render.ticket_pdf, *views)
+        return await draw(render.ticket_pdf, *views)
 
     async def views(self, tickets: Sequence[Ticket]) -> tuple[TicketView, ...]:
         """What is printed on tickets of one event."""

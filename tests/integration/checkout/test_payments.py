@@ -213,13 +213,13 @@ async def test_a_capture_refused_for_good_kills_the_tickets_and_frees_the_seats(
         await cancel_at_the_bank(shop, order)
 
     shop.gateway.script["before capture"] = run_out_at_the_bank
-    refused(await ann.pay(order), 409, "hold_lost")
+    refused(await ann.pay(order), 409, "money_not_received")
     seen = await ann.see(order)
     assert (seen["status"], seen["tickets"]) == ("capture_failed", [])
     assert await shop.rows("SELECT state FROM ticket") == [(3,), (3,)]
     assert await shop.value("SELECT count(*) FROM seat WHERE state <> 0") == 0
     assert await shop.value("SELECT count(*) FROM fact WHERE kind = 'CaptureFailed'") == 1
-    refused(await ann.pay(order), 409, "hold_lost")
+    refused(await ann.pay(order), 409, "money_not_received")
     await shop.ended()
     assert (await bob.buy(1, 2))["status"] == "confirmed"
     assert (await ann.buy(3))["status"] == "confirmed"
@@ -231,7 +231,7 @@ async def test_a_refused_capture_leaves_no_money_reserved(shop: World, ann: Fan,
     """The gateway will not capture, but the reservation may still block the fan's money: it is given up."""
     order = await ann.order(1)
     shop.gateway.script["before capture"] = Outcome(no)
-    refused(await ann.pay(order), 409, "hold_lost")
+    refused(await ann.pay(order), 409, "money_not_received")
     assert await ann.status(order) == "capture_failed"
     [charge] = await shop.charges()
     assert (charge.state, charge.kept) == ("canceled", 0)
@@ -249,7 +249,7 @@ async def test_money_given_back_by_hand_before_we_knew_is_not_tickets(shop: Worl
         return outcome
 
     shop.gateway.script["before capture"] = refunded_by_hand
-    refused(await ann.pay(order), 409, "hold_lost")
+    refused(await ann.pay(order), 409, "money_not_received")
     assert await ann.status(order) == "capture_failed"
     await shop.ended()
 
@@ -265,7 +265,7 @@ async def test_part_of_the_money_given_back_by_hand_means_the_rest_is_too(shop: 
         return outcome
 
     shop.gateway.script["before capture"] = partly_refunded_by_hand
-    refused(await ann.pay(order), 409, "hold_lost")
+    refused(await ann.pay(order), 409, "money_not_received")
     [charge] = await shop.charges()
     assert charge.kept == 0
     await shop.ended()

@@ -190,7 +190,7 @@ async def test_a_void_without_an_answer_is_asked_again(shop: World, ann: Fan, bo
     hold = await ann.hold(1)
     order = ok(await ann.place(hold), 201)["id"]
     shop.gateway.script = {"after authorise": lambda: bob_takes(shop, bob, hold, 1), "before void": NO_ANSWER}
-    ok(await ann.pay(order), 202)
+    refused(await ann.pay(order), 409, "hold_lost")
     await shop.reconcile()
     assert await ann.status(order) == "lost"
     await shop.ended()

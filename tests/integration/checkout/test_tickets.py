@@ -132,7 +132,7 @@ async def test_all_tickets_of_an_order_are_one_document(shop: World, ann: Fan, b
 async def test_a_void_ticket_is_told_of_and_has_no_code(shop: World, ann: Fan):
     order = await ann.order(7)
     shop.gateway.script["before capture"] = Outcome(GatewayState.REFUSED)
-    refused(await ann.pay(order), 409, "hold_lost")
+    refused(await ann.pay(order), 409, "money_not_received")
     [(shard_id, ticket_id)] = await shop.rows("SELECT shard_id, ticket_id FROM ticket")
     address = f"/api/v1/tickets/{ids.public('tkt', shard_id, ticket_id)}"
     body = ok(await ann.get(f"{address}.json"), 200)

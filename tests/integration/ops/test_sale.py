@@ -1,4 +1,4 @@
-"""The organiser's word and the sale say the same, whatever happens between them, and a stop by hand is nobody else's."""
+"""The organiser's word and the sale say the same, whatever happens between them; a stop by hand is its own."""
 
 import asyncio
 
@@ -27,8 +27,8 @@ async def state(shop: Shop) -> tuple[str | None, bool, bool]:
     query = (
         "SELECT said, called_off, stopped FROM event, sale WHERE event_id = %(event_id)s AND shard_id = %(shard_id)s"
     )
-    [row] = await shop.rows(query, event_id=shop.event_id)
-    return row
+    [[said, called_off, stopped]] = await shop.rows(query, event_id=shop.event_id)
+    return said, called_off, stopped
 
 
 async def refuses(shop: Shop) -> bool:

@@ -9,9 +9,11 @@ import pytest
 from tests.integration.inventory.opening import DAY, sales_of
 from tests.integration.inventory.shop import Shop, in_one_process
 
+from onsale import cli
 from onsale.catalog import Season, demo_season
+from onsale.config import Settings
 from onsale.kit import clock, db
-from onsale.ops import SeedMark, seed
+from onsale.ops import SaleControl, SeedMark, seed
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +76,32 @@ async def test_a_seed_that_is_finished_changes_nothing_when_it_is_repeated(datab
     assert await plant(shop, small(days=1)) == 0
     assert await shop.rows("SELECT 1 FROM event WHERE event_id = %(said)s AND said IS NULL", said=event_ids[said])
     assert len(await shop.rows("SELECT 1 FROM event")) == len(event_ids)
+
+
+async def test_a_start_goes_on_with_a_seed_that_an_earlier_one_left(
+    database_url: str, redis_url: str, database: db.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What `onsale up` does after it was ended among the events: they are all there, and not all on sale."""
+    shop, season = in_one_process(database, database_url), small()
+    settings = Settings(database_url=database_url, redis_url=redis_url, secret_key="s" * 32, data_dir=tmp_path)
+    monkeypatch.setattr(cli, "demo_season", lambda now: season)
+    whole, left = SaleControl.put_on_sale, 2
+
+    async def cut_short(sales: SaleControl, event_id: int) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise CutShort
+        return await whole(sales, event_id)
+
+    with monkeypatch.context() as patched, pytest.raises(CutShort):
+        patched.setattr(SaleControl, "put_on_sale", cut_short)
+        await cli._seed_if_empty(settings)
+    assert not await shop.catalog.is_empty()
+    await cli._seed_if_empty(settings)
+    assert await shop.rows("SELECT 1 FROM event WHERE NOT on_sale") == []
+    assert len(await shop.rows("SELECT 1 FROM sale")) == len(season.events)
+    assert not SeedMark(tmp_path)
 
 
 def test_the_mark_of_a_seed_outlives_the_process(tmp_path: Path):

@@ -81,7 +81,8 @@ def test_the_doctor_says_that_a_host_is_unknown(tmp_path: Path):
 
 
 def test_an_empty_data_folder_is_not_the_one_we_stand_in():
-    assert config.read({"ONSALE_DATA_DIR": ""}).data_dir == config.read({"ONSALE_DATA_DIR": " "}).data_dir == Path("var")
+    for empty in ("", " "):
+        assert config.read({"ONSALE_DATA_DIR": empty}).data_dir == Path("var")
 
 
 @pytest.mark.parametrize(

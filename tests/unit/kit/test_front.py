@@ -89,11 +89,11 @@ def framework():
     app = FastAPI()
 
     @app.post("/")
-    async def post(body: dict) -> dict:
+    async def post(body: dict[str, str]) -> dict[str, str]:
         return body
 
     @app.get("/")
-    async def get() -> dict:
+    async def get() -> dict[str, int]:
         return {"a": 1}
 
     @app.get("/fault")
