@@ -15,6 +15,7 @@ run: setup ## Serve on http://127.0.0.1:8000 with a small demo season (Ctrl-C st
 
 test: setup-dev test-tools ## Run every test, the browser's included
 	@scripts/web-tests
+	@scripts/older-postgres
 	@$(VENV)/python -m pytest $(PYTEST)
 
 screenshots: setup-dev test-tools ## Remake the pictures in docs/screenshots

@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from onsale.kit import db, redis
 from onsale.kit.embedded import Addresses, Embedded, postgres
@@ -57,23 +60,51 @@ def servers(postgres_bin: Path | None) -> Iterator[Addresses]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Clones:
+    """Migrated databases, cloned from one that nobody connects to. The next is made while a test runs on the last."""
+
+    def __init__(self, server_url: str) -> None:
+        self._url = server_url
+        self._template = f"template_{os.getpid()}"
+        self._behind = ThreadPoolExecutor(1)
+        self._do("CREATE DATABASE {}", self._template)
+        migrate(make_conninfo(server_url, dbname=self._template))
+        self._next = self._behind.submit(self._clone)
+
+    def take(self) -> str:
+        """The address of an empty, migrated database."""
+        name = self._next.result()
+        self._next = self._behind.submit(self._clone)
+        return make_conninfo(self._url, dbname=name)
+
+    def give_back(self, url: str) -> None:
+        self._behind.submit(self._do, "DROP DATABASE {} WITH (FORCE)", conninfo_to_dict(url)["dbname"])
+
+    def close(self) -> None:
+        self._behind.shutdown()
+
+    def _clone(self) -> str:
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        self._do("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, self._template)
+        return name
+
+    def _do(self, statement: LiteralString, *names: str) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
 @pytest.fixture(scope="session")
-def template(servers: Addresses) -> str:
-    """The name of a migrated database that others are cloned from."""
-    name = f"template_{os.getpid()}"
-    _create(servers.database_url, name)
-    migrate(make_conninfo(servers.database_url, dbname=name))
-    return name
+def clones(servers: Addresses) -> Iterator[Clones]:
+    with closing(Clones(servers.database_url)) as clones:
+        yield clones
 
 
 @pytest.fixture
-def database_url(servers: Addresses, template: str) -> Iterator[str]:
+def database_url(clones: Clones) -> Iterator[str]:
     """An empty, migrated database for this test alone."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    _create(servers.database_url, name, template)
-    yield make_conninfo(servers.database_url, dbname=name)
-    with psycopg.connect(servers.database_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    url = clones.take()
+    yield url
+    clones.give_back(url)
 
 
 @pytest.fixture
@@ -98,12 +129,6 @@ async def redis_url(servers: Addresses) -> str:
     await client.flushall()
     await client.aclose()
     return servers.redis_url
-
-
-def _create(server_url: str, name: str, template: str | None = None) -> None:
-    cloned = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template)) if template else sql.SQL("")
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + cloned)
 
 
 def _use(folder: Path) -> None:

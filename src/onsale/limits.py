@@ -17,7 +17,7 @@ IDEMPOTENCY_KEY_MAX_LENGTH = 128
 # Open connections of one web process: the last bound, where nothing but a bare 503 is said any more.
 HTTP_CONNECTIONS_MAX = 20_000
 # Files a process wants to open: a socket for each of those connections, and its own to other servers.
-OPEN_FILES_WANTED = HTTP_CONNECTIONS_MAX + 1_000
+OPEN_FILES_MAX = HTTP_CONNECTIONS_MAX + 1_000
 # Hot requests under way in one process: a burst of 10,000 fits, and beyond it the answer is 503 with Retry-After.
 HOT_REQUESTS_UNDER_WAY_MAX = 12_000
 # E-mail addresses end at 254 characters (RFC 5321, 4.5.3.1.3).
@@ -170,7 +170,7 @@ JOB_CONNECTIONS_MAX = 4
 # What one process may hold open at once; as many processes as there are must fit into PostgreSQL's max_connections.
 PROCESS_CONNECTIONS_MAX = WRITE_CONNECTIONS_MAX + READ_CONNECTIONS_MAX + BATCH_CONNECTIONS_MAX + JOB_CONNECTIONS_MAX
 # Beside web processes and worker: two commands at a time, like `onsale audit`, and what is kept for superusers.
-SPARE_CONNECTIONS = 2 * PROCESS_CONNECTIONS_MAX + 8
+SPARE_CONNECTIONS_MAX = 2 * PROCESS_CONNECTIONS_MAX + 8
 # Waiting longer than this for a connection means the database is away or drowned: say so.
 CONNECTION_WAIT_S = 3.0
 # Requests that wait for a connection of one pool. A dozen connections serve about so many within CONNECTION_WAIT_S; who
@@ -249,5 +249,5 @@ assert CONNECTION_WAIT_S < READY_WAIT_S, "a crowded pool says so itself, before 
 assert CONNECTION_QUEUE_MAX < HOT_REQUESTS_UNDER_WAY_MAX, "the queue behind has an end before the one in front"
 assert JOBS_RUNNING_MAX <= CRUNCH_WORK_MAX, "a job never finds the queue for its letter full"
 assert RECONCILE_AFTER_S < GATEWAY_TIMEOUT_S, "asking twice is harmless; waiting twice as long is not"
-assert OPEN_FILES_WANTED > HTTP_CONNECTIONS_MAX + GATEWAY_CONNECTIONS_MAX + REDIS_CONNECTIONS_MAX, "sockets fit"
+assert OPEN_FILES_MAX > HTTP_CONNECTIONS_MAX + GATEWAY_CONNECTIONS_MAX + REDIS_CONNECTIONS_MAX, "sockets fit"
 assert SEATS_PER_HOLD_DEFAULT <= SEATS_PER_HOLD_MAX

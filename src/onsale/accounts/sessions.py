@@ -67,7 +67,7 @@ class Sessions:
         self._ended[session_id.int] = at
 
     def forget(self, before: datetime) -> None:
-        """Let go of what ended before: the tokens have run out. What is heard of late waits for what was heard before."""
+        """Let go of what ended before: the tokens have run out. What is heard of late may be kept a little longer."""
         for number in [*takewhile(lambda number: self._ended[number] < before, self._ended)]:
             del self._ended[number]
 

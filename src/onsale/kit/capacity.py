@@ -12,7 +12,7 @@ SQL = db.load(__package__)
 def raise_open_files() -> None:
     """Take as many open files as we want and may have. Where we may not, there are fewer connections, and no error."""
     soft, most = open_files()
-    wanted = min(limits.OPEN_FILES_WANTED, most)
+    wanted = min(limits.OPEN_FILES_MAX, most)
     if soft < wanted:
         # macOS names a hard limit that it does not keep.
         with suppress(OSError, ValueError):
@@ -22,7 +22,7 @@ def raise_open_files() -> None:
 def open_files() -> tuple[int, int]:
     """How many files this process may open, and how many it could ask for."""
     soft, hard = (
-        limits.OPEN_FILES_WANTED if limit == resource.RLIM_INFINITY else limit
+        limits.OPEN_FILES_MAX if limit == resource.RLIM_INFINITY else limit
         for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
     )
     return soft, hard

@@ -100,7 +100,7 @@ async def _database(settings: Settings, *, waits: bool) -> Finding:
         return Finding("database", f"lacks {len(waiting)} migrations", "Run `onsale migrate`.")
     if allowed < wanted:
         words = f"allows {allowed} connections, and onsale on this machine may open {wanted}"
-        advised = wanted + limits.SPARE_CONNECTIONS
+        advised = wanted + limits.SPARE_CONNECTIONS_MAX
         return Finding("database", words, f"Set its max_connections to {advised}, or run fewer processes.")
     return Finding("database", f"answers, all migrations applied, {wanted} of its {allowed} connections may be ours")
 
@@ -169,8 +169,8 @@ def _proxy(settings: Settings) -> Finding:
 
 def _files() -> Finding:
     _, most = capacity.open_files()
-    room = min(most, limits.OPEN_FILES_WANTED)
-    return Finding("open files", f"{room} a process, of {limits.OPEN_FILES_WANTED} that it takes at most")
+    room = min(most, limits.OPEN_FILES_MAX)
+    return Finding("open files", f"{room} a process, of {limits.OPEN_FILES_MAX} that it takes at most")
 
 
 def _answers(host: str, port: int) -> bool:

@@ -114,7 +114,7 @@ def connections_wanted(settings: Settings) -> int:
 
 
 def _postgres_settings(settings: Settings) -> dict[str, str]:
-    return {"max_connections": str(connections_wanted(settings) + limits.SPARE_CONNECTIONS)}
+    return {"max_connections": str(connections_wanted(settings) + limits.SPARE_CONNECTIONS_MAX)}
 
 
 def with_addresses(settings: Settings) -> Settings:

@@ -1,15 +1,12 @@
 """Bad input at the hot endpoints: a problem with a stable code each time, and not a row more than before."""
 
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from tests.conftest import Clones
 from tests.integration.world import EMAIL, SEATS, Fan, World, refused, world
 
 from onsale import limits
@@ -27,13 +24,9 @@ Sending = Callable[..., Awaitable[httpx.Response]]
 
 
 @pytest.fixture(scope="module")
-async def shop(servers: Addresses, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def shop(servers: Addresses, clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """One world for all tests of this file: what is refused must leave it as it was."""
-    name = f"contract_{os.getpid()}"
-    with psycopg.connect(servers.database_url, autocommit=True) as connection:
-        clone = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
-        connection.execute(clone.format(sql.Identifier(name), sql.Identifier(template)))
-    database_url = make_conninfo(servers.database_url, dbname=name)
+    database_url = clones.take()
     async with world(database_url, servers.redis_url, tmp_path_factory.mktemp("contract")) as made:
         yield made
 

@@ -19,6 +19,7 @@ import redis
 from onsale.kit import embedded
 from onsale.kit.embedded import Embedded, EmbeddedError, layout
 from onsale.kit.embedded import postgres as pg
+from onsale.kit.embedded import servers as servers_module
 from onsale.kit.embedded import valkey as vk
 
 # The only place where a test gives up durability: these clusters live for a second.
@@ -218,10 +219,49 @@ def test_a_server_that_dies_is_revived_with_its_data(kept: Path) -> None:
         deadline = time.monotonic() + 5
         while servers.alive():
             assert time.monotonic() < deadline
+        began = time.monotonic()
         servers.revive()
-        assert servers.alive()
+        assert time.monotonic() - began < 1, "who watches over them is not held up"
+        await_answer(servers)
         assert not set(servers.pids.values()) & set(before.values())
         assert "before it died" in notes(servers)
+
+
+def await_answer(servers: Embedded) -> None:
+    """Look as the supervisor does, until PostgreSQL answers."""
+    deadline = time.monotonic() + 30
+    while True:
+        if not servers.alive():
+            servers.revive()
+        try:
+            psycopg.connect(servers.addresses.database_url).close()
+            return
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_server_that_will_not_be_revived_is_given_up_after_some_attempts_none_of_which_waits(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers_module, "REVIVE_PAUSE_S", 0.2)
+    with Embedded.start(kept, postgres=False) as servers:
+        monkeypatch.setattr(vk, "_options", lambda home: ["--no-such-option", "1"])
+        os.kill(servers.pids["valkey"], signal.SIGKILL)
+        looks: list[float] = []
+        with pytest.raises(EmbeddedError, match="5 times in a row"):
+            look_for_ever(servers, looks)
+    assert max(looks) < 0.5
+
+
+def look_for_ever(servers: Embedded, looks: list[float]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        began = time.monotonic()
+        if not servers.alive():
+            servers.revive()
+        looks.append(time.monotonic() - began)
+        time.sleep(0.05)
 
 
 def test_a_pid_file_that_names_another_program_does_not_stop_the_start(kept: Path) -> None:

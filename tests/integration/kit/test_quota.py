@@ -41,6 +41,16 @@ async def test_of_two_hundred_at_once_from_two_processes_exactly_the_quota_passe
         await client.aclose()
 
 
+async def test_a_clock_that_was_put_back_locks_nobody_out(redis_client):
+    quota = Quota(redis_client)
+    seconds, micros = await redis_client.time()
+    now_us, hour_us = seconds * 1_000_000 + micros, 3_600_000_000
+    await redis_client.set("quota:hourly:ann", now_us + 10 * hour_us)
+    assert await taken(quota, HOURLY, 11) == [True] * 10 + [False]
+    await redis_client.set("quota:hourly:bob", now_us + hour_us + 5_000_000)
+    assert await taken(quota, HOURLY, 1, "bob") == [False], "a small step is no new quota"
+
+
 async def test_counting_and_then_writing_lets_more_through(redis_client):
     """Negative control: the same rule as two commands."""
     both_have_read = asyncio.Barrier(20)

@@ -46,7 +46,7 @@ async def test_a_round_that_dies_is_not_passed_over_in_silence(shop: World, monk
     async def dying():
         raise Unexpected
 
-    monkeypatch.setattr(shop.house.housekeeping, "sweep", dying)
+    monkeypatch.setattr(shop.house.checkout.payments, "reconcile", dying)
     async with asyncio.timeout(5):
         with pytest.raises(Unexpected):
             await shop.house.housekeeping.run()

@@ -86,7 +86,7 @@ def test_the_embedded_database_is_made_as_large_as_its_machine(tmp_path: Path):
     said = run("migrate", DATA_DIR=tmp_path, WEB_PROCESSES=8)
     assert said.code == 0, said.said
     assert connections_wanted(Settings(web_processes=8)) == 9 * limits.PROCESS_CONNECTIONS_MAX
-    wanted = 9 * limits.PROCESS_CONNECTIONS_MAX + limits.SPARE_CONNECTIONS
+    wanted = 9 * limits.PROCESS_CONNECTIONS_MAX + limits.SPARE_CONNECTIONS_MAX
     options = (tmp_path / "postgres" / "postmaster.opts").read_text()
     assert f"max_connections={wanted}" in options
 
@@ -101,7 +101,7 @@ def test_a_process_takes_as_many_open_files_as_it_may_have():
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
         capacity.raise_open_files()
-        most = limits.OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, limits.OPEN_FILES_WANTED)
+        most = limits.OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, limits.OPEN_FILES_MAX)
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -179,6 +179,8 @@ async def test_static_files_are_kept_for_ever_and_travel_small(shop):
     assert gzip.decompress(raw) == plain.content
     assert len(raw) < len(plain.content) / 2
 
+    unwanted = await shop.client.get(address, headers={"accept-encoding": "br, gzip;q=0"})
+    assert "content-encoding" not in unwanted.headers, "who refuses gzip by its quality gets none"
     older = await shop.client.get(address.replace(statics.version, "0" * 16))
     assert (older.status_code, older.headers["cache-control"]) == (200, "no-store")
     for path in ("none.js", "../pages.py", "%2e%2e/pages.py", "css"):

@@ -12,7 +12,7 @@ from onsale.kit.embedded import postgres as pg
 from onsale.kit.embedded import runas
 from onsale.kit.embedded import valkey as vk
 from onsale.kit.embedded.layout import Addresses, EmbeddedError, Layout, layout, not_writable
-from onsale.kit.embedded.process import Server
+from onsale.kit.embedded.process import Server, failure
 
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
@@ -20,6 +20,8 @@ NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 # PostgreSQL refuses to start while a session of the killed one is still ending; such a session ends within a statement.
 REVIVE_ATTEMPTS = 5
 REVIVE_PAUSE_S = 1.0
+# Having run this long, a server has been revived, and its next death counts as its first.
+REVIVED_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Embedded:
         self._wanted = wanted
         self._servers = servers
         self._held = held
+        self._revivals = 0
+        self._revived_at = 0.0
 
     @classmethod
     def start(
@@ -76,15 +80,24 @@ class Embedded:
         return all(server.alive() for server in self._servers.values())
 
     def revive(self) -> None:
-        """Start again what has died, with the data it had. EmbeddedError when it will not."""
-        for attempt in range(1, REVIVE_ATTEMPTS + 1):
-            try:
-                _start(self._home, self._wanted, self._servers)
-                return
-            except EmbeddedError:
-                if attempt == REVIVE_ATTEMPTS:
-                    raise
-                time.sleep(REVIVE_PAUSE_S)
+        """Start again what has died, with the data it had, and do not wait until it answers.
+
+        A step, to be taken at every look for as long as one of them is not alive: who looks must stay able to hear a
+        signal. Does nothing in the pause between two attempts. EmbeddedError when the last of them has failed.
+        """
+        now = time.monotonic()
+        if now - self._revived_at < REVIVE_PAUSE_S:
+            return
+        self._revivals = 1 if now - self._revived_at > REVIVED_AFTER_S else self._revivals + 1
+        self._revived_at = now
+        if self._revivals > REVIVE_ATTEMPTS:
+            dead = next(server for server in self._servers.values() if not server.alive())
+            raise failure(f"{dead.name} died {REVIVE_ATTEMPTS} times in a row", dead.log)
+        try:
+            _begin(self._home, self._wanted, self._servers)
+        except EmbeddedError:
+            if self._revivals == REVIVE_ATTEMPTS:
+                raise
 
     def stop(self) -> None:
         """Stop them, PostgreSQL having written everything, and let go of the folder. A second time does nothing."""
@@ -107,6 +120,15 @@ def running(data_dir: Path) -> bool:
 
 def _start(home: Layout, wanted: _Wanted, servers: dict[str, Server]) -> None:
     """Bring up what is wanted and does not run. Both begin before either is waited for: the slower one decides."""
+    programs = _begin(home, wanted, servers)
+    if programs:
+        pg.await_ready(servers[pg.NAME], home, programs)
+    if wanted.valkey:
+        vk.await_ready(servers[vk.NAME], home)
+
+
+def _begin(home: Layout, wanted: _Wanted, servers: dict[str, Server]) -> pg.Programs | None:
+    """Start what is wanted and does not run; gives PostgreSQL's programs if that is among what is wanted."""
     programs = pg.find() if wanted.postgres else None
     cache = vk.find() if wanted.valkey else None
     tried = [program for program in (programs and programs.postgres, cache) if program]
@@ -118,10 +140,7 @@ def _start(home: Layout, wanted: _Wanted, servers: dict[str, Server]) -> None:
             servers[pg.NAME] = pg.start(home, programs, run_as, wanted.settings)
     except OSError as refused:
         raise not_writable(home.data_dir, refused) from refused
-    if programs:
-        pg.await_ready(servers[pg.NAME], home, programs)
-    if cache:
-        vk.await_ready(servers[vk.NAME], home)
+    return programs
 
 
 def _alive(servers: Mapping[str, Server], name: str) -> bool:

@@ -6,6 +6,12 @@ local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
 local interval, tolerance, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local arrival = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+-- No more than the whole quota is ever taken at once: a later arrival is of before the clock was put back, and whoever
+-- it belongs to would wait for as long as the clock was wrong. A step below one interval is waited out: it must not
+-- give everybody who has nothing left a new quota.
+if arrival > now + tolerance + interval then
+    arrival = now
+end
 local following = arrival + interval * cost
 local early = following - now - tolerance
 if early > 0 then
