@@ -78,7 +78,7 @@ class Clones:
         return make_conninfo(self._url, dbname=name)
 
     def give_back(self, url: str) -> None:
-        self._behind.submit(self._do, "DROP DATABASE {} WITH (FORCE)", conninfo_to_dict(url)["dbname"])
+        self._behind.submit(self._do, "DROP DATABASE {} WITH (FORCE)", str(conninfo_to_dict(url)["dbname"]))
 
     def close(self) -> None:
         self._behind.shutdown()
@@ -139,9 +139,9 @@ def _use(folder: Path) -> None:
     newer = ("--locale-provider", "--builtin-locale", "--no-instructions")
     options = postgres._initdb_options
 
-    def older_options(place: Path, locale: str) -> list[str]:
-        return [option for option in options(place, locale) if not option.startswith(newer)]
+    def older_options(folder: Path, locale: str) -> list[str]:
+        return [option for option in options(folder, locale) if not option.startswith(newer)]
 
-    postgres.VERSION = int(version[1])
+    postgres.VERSION = version[1]
     postgres.find = lambda: postgres.Programs(folder)
     postgres._initdb_options = older_options

@@ -174,7 +174,7 @@ async def test_all_verbs_at_once_wait_for_each_other_and_never_in_a_circle(datab
     print(dict(counted))
     assert sum(counted.values()) == 60 * 10 * PROCESSES
     refusals = {key.split()[1] for key in counted} - {"done"}
-    assert refusals <= {"seats_taken", "person_limit", "hold_not_found"}
+    assert refusals <= {"seats_taken", "person_limit", "hold_not_found", "overloaded"}
     for verb in ("hold", "extend", "confirm", "release", "take_back", "sweep"):
         assert counted[f"{verb} done"] > 10
     await _all_is_in_order(shop)

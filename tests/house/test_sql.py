@@ -90,7 +90,8 @@ def loaded(module: Module) -> dict[str, str]:
 
 def _load(module: Module, node: ast.expr | None, known: dict[str, str]) -> str:
     """The path of the file that a call of db.load reads; empty for any other expression."""
-    if not isinstance(node, ast.Call) or house.dotted(node.func, known) != "onsale.kit.db.load":
+    # In kit/db.py itself it is called by its bare name.
+    if not isinstance(node, ast.Call) or house.dotted(node.func, known) not in ("onsale.kit.db.load", "load"):
         return ""
     named = {keyword.arg: keyword.value for keyword in node.keywords}
     file = node.args[1] if len(node.args) > 1 else named.get("file")

@@ -34,6 +34,10 @@ database_faults = telemetry.counter(
 )
 
 
+# PostgreSQL 17 looks `key = ANY (array)` up in the index, however small the table was when the plan was made.
+ARRAYS_ALWAYS_IN_INDEX_SINCE = 17_00_00
+
+
 class DatabaseAway(Unavailable):
     code = "database_unavailable"
     title = "The database does not answer just now; nothing was lost"
@@ -71,6 +75,9 @@ def parse(text: str) -> dict[str, str]:
     texts = {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
     assert len(texts) == len(parts) // 2, "two queries have the same name"
     return texts
+
+
+SQL = load(__package__)
 
 
 class Database:
@@ -227,6 +234,9 @@ class _Pool(AsyncConnectionPool[_Connection]):
 
     async def _reached(self, connection: _Connection) -> None:
         self.away = False
+        if connection.info.server_version < ARRAYS_ALWAYS_IN_INDEX_SINCE:
+            await connection.execute(SQL.plan_each_time)
+            await connection.commit()
 
     async def _missed(self, pool: object) -> None:
         self.away = True

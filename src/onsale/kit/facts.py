@@ -69,6 +69,8 @@ async def follow(
 ) -> AsyncIterator[Sequence[Fact]]:
     """From now on, the wanted facts in the order they committed, batch by batch; waits while there are none.
 
+    "Now" is when the oldest transaction still running began: what committed since then comes, too.
+
     `again_s` begins with those of the last so many seconds, for a follower that may have been away.
     While PostgreSQL is away it waits too, and loses nothing: it goes on from where it was.
     """

@@ -84,7 +84,8 @@ def faults(name, plan):
 
 
 def plans(connection, shard_id):
-    for mode in ("force_generic_plan", "force_custom_plan"):
+    cached = connection.info.server_version >= db.ARRAYS_ALWAYS_IN_INDEX_SINCE
+    for mode in ("force_generic_plan", "force_custom_plan") if cached else ("force_custom_plan",):
         connection.execute(f"SET plan_cache_mode = {mode}")
         for name in STATEMENTS:
             yield name, explain(connection, name, shard_id)
@@ -113,6 +114,8 @@ def test_rows_are_reached_by_key_in_small_and_in_grown_tables(connection):
     )
     for stage, prepare in stages:
         connection.execute(prepare)
+        if connection.info.server_version < db.ARRAYS_ALWAYS_IN_INDEX_SINCE and stage != stages[-1][0]:
+            continue  # Before 17, plans are made each time, and are good once the statistics know of the rows.
         for shard_id in (SMALL, LARGE):
             found = found_in(connection, shard_id)
             assert not found, f"{stage}, shard {shard_id}:\n" + "\n".join(found)

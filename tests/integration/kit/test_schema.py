@@ -32,6 +32,6 @@ def test_the_schema_for_reading_is_the_sum_of_the_migrations(database_url: str, 
 def _dumped(url: str) -> str:
     """The database's own description of itself, without what differs from dump to dump."""
     program = postgres.find().postgres.with_name("pg_dump")
-    command = [program, "--schema-only", "--no-owner", "--exclude-table=schema_migration", f"--dbname={url}"]
+    command = [str(program), "--schema-only", "--no-owner", "--exclude-table=schema_migration", f"--dbname={url}"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     return "\n".join(line for line in lines if not line.startswith(("\\restrict", "\\unrestrict")))

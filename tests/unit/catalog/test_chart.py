@@ -11,9 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onsale.catalog.chart import (
-    CHART_BYTES_MAX,
-    CHART_OUTLINE_POINTS_MAX,
-    CHART_ZONES_MAX,
     Chart,
     ChartError,
     Layout,
@@ -25,6 +22,7 @@ from onsale.catalog.chart import (
     encode,
     seat_points,
 )
+from onsale.limits import CHART_BYTES_MAX, CHART_OUTLINE_POINTS_MAX, CHART_ZONES_MAX
 
 SMALL: dict[str, Any] = {
     "v": 1,
