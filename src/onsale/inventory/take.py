@@ -56,7 +56,7 @@ class Taker:
     async def take_batch(
         self, shard_id: ShardId, asks: Sequence[Ask], now: datetime | None = None
     ) -> list[HoldView | Exception]:
-        """One transaction for a batch in which each person asks once. `now`: the shard's clock, unless a test gives it."""
+        """One transaction for a batch in which each person asks once. `now` is for tests; else the shard says it."""
         persons = [ask.person for ask in asks]
         wanted = [seat_no for ask in asks for seat_no in ask.seats]
         async with self._database.batch(shard_id) as tx:
