@@ -90,8 +90,11 @@ def loaded(module: Module) -> dict[str, str]:
 
 def _load(module: Module, node: ast.expr | None, known: dict[str, str]) -> str:
     """The path of the file that a call of db.load reads; empty for any other expression."""
+    if not isinstance(node, ast.Call):
+        return ""
     # In kit/db.py itself it is called by its bare name.
-    if not isinstance(node, ast.Call) or house.dotted(node.func, known) not in ("onsale.kit.db.load", "load"):
+    at_home = module.path.endswith("kit/db.py") and isinstance(node.func, ast.Name) and node.func.id == "load"
+    if not at_home and house.dotted(node.func, known) != "onsale.kit.db.load":
         return ""
     named = {keyword.arg: keyword.value for keyword in node.keywords}
     file = node.args[1] if len(node.args) > 1 else named.get("file")
