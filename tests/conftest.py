@@ -17,12 +17,16 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from onsale import limits
 from onsale.kit import db, redis
 from onsale.kit.embedded import Addresses, Embedded, postgres
 from onsale.kit.migrate import migrate
 
 # Tests do not survive a power cut, so they need not wait for the disk. The product never runs like this.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+
+# A machine that is busy with tests may stand still for longer than a Redis that answers ever does.
+limits.REDIS_TIMEOUT_S = 5.0
 
 _numbers = itertools.count(1)
 
