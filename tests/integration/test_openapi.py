@@ -15,6 +15,7 @@ import httpx
 import msgspec
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.schemas  # Loaded later, deep in a test, it breaks pytest.
 import uvicorn
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis.checks import not_a_server_error
