@@ -147,10 +147,6 @@ class Inventory:
         """In the caller's transaction: `settle.confirm`."""
         return await settle.confirm(self._facts, tx, shard_id, orders)
 
-    async def release(self, tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int]) -> list[Hold | None]:
-        """In the caller's transaction: `settle.release`."""
-        return await settle.release(self._facts, tx, shard_id, hold_ids)
-
     async def take_back(
         self, tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: int, seat_nos: Sequence[int]
     ) -> int:

@@ -19,13 +19,13 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, make_msgid, parseaddr
 from hashlib import sha256
-from ipaddress import ip_address
 from re import Pattern
 from re import compile as pattern
 from typing import Final, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from onsale import limits
+from onsale.config import is_loopback
 from onsale.kit import clock
 from onsale.kit.crunch import Threads
 from onsale.kit.problems import Overloaded
@@ -245,19 +245,10 @@ def _port(parts: SplitResult) -> int | None:
 
 def _context(host: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if _is_this_machine(host):
+    if is_loopback(host):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _sender(text: str) -> Address:
@@ -343,6 +334,6 @@ def _prepare(session: smtplib.SMTP, server: _Server) -> None:
         encrypted = True
     if server.user:
         # Somebody on the wire can take STARTTLS out of the server's answer; the password must not follow.
-        if not encrypted and not _is_this_machine(server.host):
+        if not encrypted and not is_loopback(server.host):
             raise smtplib.SMTPException("no encryption is offered, so the password stays here")
         session.login(server.user, server.password)

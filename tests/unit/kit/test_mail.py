@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onsale import limits
+from onsale.config import is_loopback
 from onsale.kit import mail
 from onsale.kit.mail import (
     Attachment,
@@ -348,7 +349,7 @@ async def test_a_wrong_password_is_our_fault_and_no_reason_to_give_the_message_u
 
 
 async def test_a_password_never_crosses_a_network_in_the_clear(monkeypatch):
-    monkeypatch.setattr(mail, "_is_this_machine", lambda host: False)
+    monkeypatch.setattr(mail, "is_loopback", lambda host: False)
     async with serving(Server(accepts_login="user\0right")) as server:
         with pytest.raises(MailUnavailable):
             await SmtpMailer(f"smtp://user:right@127.0.0.1:{server.port}", SENDER).send(MESSAGE)
@@ -360,7 +361,7 @@ async def test_a_password_never_crosses_a_network_in_the_clear(monkeypatch):
     [("localhost", True), ("127.0.0.1", True), ("::1", True), ("10.0.0.1", False), ("mail.example", False)],
 )
 def test_only_the_loopback_is_this_machine(host, here):
-    assert mail._is_this_machine(host) is here
+    assert is_loopback(host) is here
 
 
 @pytest.mark.parametrize(
