@@ -94,6 +94,7 @@ def serve(role: Role = Role.ALL, fd: Fd = None) -> None:
                 timeout_graceful_shutdown=int(limits.SHUTDOWN_GRACE_S),
             )
         )
+        capacity.settle_memory()
         with suppress(_Told):
             server.run(sockets=[listening])
         if not server.started:

@@ -20,6 +20,8 @@ HTTP_CONNECTIONS_MAX = 20_000
 OPEN_FILES_MAX = HTTP_CONNECTIONS_MAX + 1_000
 # Hot requests under way in one process: a burst of 10,000 fits, and beyond it the answer is 503 with Retry-After.
 HOT_REQUESTS_UNDER_WAY_MAX = 12_000
+# New objects between two looks for garbage in cycles: about ten large batches, a few megabytes.
+GARBAGE_OBJECTS_MAX = 50_000
 # E-mail addresses end at 254 characters (RFC 5321, 4.5.3.1.3).
 EMAIL_MAX_LENGTH = 254
 # A search longer than this finds nothing anyway.
@@ -104,6 +106,8 @@ HOLD_BATCH_MAX = 256
 HOLD_QUEUE_MAX = 4_096
 # Asks of one person that wait at once; they travel one at a time. A browser has one, two tabs have two.
 HOLD_ASKS_PER_PERSON_MAX = 4
+# Batches of two processes may add the same new buyer at once, and one of them begins anew, at once: so often.
+BUYER_ADDED_MAX = 3
 # "Best available" picks from a picture of the seats and may lose the race for them; it looks again this often.
 BEST_ATTEMPTS_MAX = 6
 # How old that picture may be. Under it one query serves everybody who asks.

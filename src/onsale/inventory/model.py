@@ -2,12 +2,17 @@
 
 Every verb is lock, decide, write. The store locks rows (buyers, then seats in key order, then holds) and hands them to
 a `decide_*` function here, which says who wins and collects what to write; the store writes exactly that.
+
+What is made by the thousand a second is a msgspec.Struct: a frozen dataclass takes eight times as long to make.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from onsale.kit.ids import PersonKey, ShardId
 from onsale.limits import HOLD_EXTENSION_MAX_S
@@ -60,8 +65,7 @@ class Sale:
     stopped: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(Struct, frozen=True):
     seat_no: int
     change_no: int
     tier: int
@@ -76,15 +80,13 @@ class Seat:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Buyer:
+class Buyer(Struct, frozen=True):
     person: PersonKey
     bought: int = 0
     holds: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     hold_id: int
     person: PersonKey
     state: HoldState
@@ -95,8 +97,7 @@ class Hold:
     key_hash: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HoldView:
+class HoldView(Struct, frozen=True):
     """A hold as its owner sees it. `whole`: no seat of it is lost; `now`: the shard's time."""
 
     shard_id: ShardId
@@ -105,8 +106,7 @@ class HoldView:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """One request for seats. `hold_id` is the id the hold will have; `key_hash` 16 bytes of key, 16 of body."""
 
     person: PersonKey
@@ -115,15 +115,17 @@ class Ask:
     key_hash: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     why: Refusal
     seats: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
 class Locked:
-    """The rows a decision may depend on, locked, as of the shard's `now`. Seats stay up to date within a batch."""
+    """The rows a decision may depend on, locked, as of the shard's `now`. Seats stay up to date within a batch.
+
+    A person who is no buyer yet has no row to lock: two batches that both add it meet at its key, and one begins anew.
+    """
 
     now: datetime
     buyers: dict[PersonKey, Buyer]
@@ -137,6 +139,7 @@ class Writes:
 
     seats: dict[int, tuple[SeatState, int | None, datetime | None, int | None]] = field(default_factory=dict)
     buyers: dict[PersonKey, Buyer] = field(default_factory=dict)
+    new_buyers: dict[PersonKey, Buyer] = field(default_factory=dict)
     new_holds: list[Hold] = field(default_factory=list)
     holds: dict[int, Hold] = field(default_factory=dict)
     changes: dict[int, tuple[int, SeatState]] = field(default_factory=dict)
@@ -160,11 +163,12 @@ def decide_holds(asks: Sequence[Ask], sale: Sale, locked: Locked) -> tuple[list[
     so who wants a seat that was just won is refused at once. A person has one ask in a batch at most.
     """
     writes = Writes()
-    return [_decide_hold(ask, sale, locked, writes) for ask in asks], writes
+    until = locked.now + timedelta(seconds=sale.hold_s)
+    return [_decide_hold(ask, sale, until, locked, writes) for ask in asks], writes
 
 
-def _decide_hold(ask: Ask, sale: Sale, locked: Locked, writes: Writes) -> Hold | Refused:
-    buyer = locked.buyers[ask.person]
+def _decide_hold(ask: Ask, sale: Sale, until: datetime, locked: Locked, writes: Writes) -> Hold | Refused:
+    buyer = locked.buyers.get(ask.person) or Buyer(ask.person)
     own = [locked.holds[hold_id] for hold_id in buyer.holds if hold_id in locked.holds]
     repeated = _repeated(ask, own, locked)
     if repeated is not None:
@@ -181,7 +185,7 @@ def _decide_hold(ask: Ask, sale: Sale, locked: Locked, writes: Writes) -> Hold |
     for hold in own:
         if hold.hold_id in given_up:
             _give_back(hold, HoldState.REPLACED, locked, writes)
-    return _take(ask, sale, buyer, kept, locked, writes)
+    return _take(ask, until, buyer, kept, locked, writes)
 
 
 def _repeated(ask: Ask, own: Iterable[Hold], locked: Locked) -> Hold | Refused | None:
@@ -224,8 +228,7 @@ def _taken(ask: Ask, locked: Locked, given_up: set[int]) -> tuple[int, ...]:
     return tuple(taken)
 
 
-def _take(ask: Ask, sale: Sale, buyer: Buyer, kept: list[Hold], locked: Locked, writes: Writes) -> Hold:
-    until = locked.now + timedelta(seconds=sale.hold_s)
+def _take(ask: Ask, until: datetime, buyer: Buyer, kept: list[Hold], locked: Locked, writes: Writes) -> Hold:
     hold = Hold(
         ask.hold_id,
         ask.person,
@@ -239,7 +242,8 @@ def _take(ask: Ask, sale: Sale, buyer: Buyer, kept: list[Hold], locked: Locked, 
     for seat_no in ask.seats:
         _change(locked.seats[seat_no], SeatState.HELD, hold.hold_id, until, locked, writes)
     writes.new_holds.append(hold)
-    writes.buyers[buyer.person] = Buyer(buyer.person, buyer.bought, (*(other.hold_id for other in kept), hold.hold_id))
+    known = writes.buyers if buyer.person in locked.buyers else writes.new_buyers
+    known[buyer.person] = Buyer(buyer.person, buyer.bought, (*(other.hold_id for other in kept), hold.hold_id))
     return hold
 
 
@@ -248,7 +252,7 @@ def _change(
 ) -> None:
     """Write a seat's new form, and show it to the decisions that follow. It is written once, so it counts once."""
     writes.seat(seat, state, hold_id, until, None)
-    locked.seats[seat.seat_no] = replace(seat, state=state, hold_id=hold_id, held_until=until)
+    locked.seats[seat.seat_no] = Seat(seat.seat_no, seat.change_no, seat.tier, state, hold_id, until)
 
 
 def _carried(hold: Hold, locked: Locked) -> list[Seat]:

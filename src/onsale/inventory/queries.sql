@@ -10,20 +10,12 @@ SELECT coalesce(%(now)s::timestamptz, statement_timestamp()), seats, opens_at, c
 FROM sale
 WHERE shard_id = %(shard_id)s;
 
--- name: add_buyers
--- Every asker has a row to lock, in the order in which everybody adds them; where nothing is on sale, nobody has.
-INSERT INTO buyer (shard_id, person)
-SELECT sale.shard_id, person
-FROM sale, unnest(%(persons)s::uuid[]) AS person
-WHERE sale.shard_id = %(shard_id)s
-ORDER BY person
-ON CONFLICT DO NOTHING;
-
 -- name: lock_buyers
--- First in the lock order: while this is held, the persons' limits and their lists of holds stand still.
+-- First in the lock order: while this is held, the persons' limits and their lists of holds stand still. Who has never
+-- held anything has no row yet; `write_new_buyers` notices when two add it at once.
 SELECT person, bought, holds
 FROM buyer
-WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s)
+WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s::uuid[])
 ORDER BY person
 FOR UPDATE;
 
@@ -37,11 +29,11 @@ WHERE shard_id = %(shard_id)s
   AND seat_no = ANY (%(wanted)s::integer[] || ARRAY(
       SELECT unnest(seats) FROM hold
       WHERE shard_id = %(shard_id)s AND hold_id = ANY (ARRAY(
-          SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s)))))
+          SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s::uuid[])))))
   AND (state = 0
        OR state = 1 AND held_until <= coalesce(%(now)s::timestamptz, statement_timestamp())
        OR state = 1 AND hold_id = ANY (ARRAY(
-           SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s))))
+           SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s::uuid[]))))
 ORDER BY seat_no
 FOR UPDATE;
 
@@ -50,7 +42,7 @@ FOR UPDATE;
 SELECT hold_id, person, state, seats, tiers, expires_at, max_until, key_hash
 FROM hold
 WHERE shard_id = %(shard_id)s AND hold_id = ANY (ARRAY(
-    SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s)))
+    SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s::uuid[])))
 ORDER BY hold_id
 FOR UPDATE;
 
@@ -59,7 +51,7 @@ FOR UPDATE;
 SELECT person, bought, holds
 FROM buyer
 WHERE shard_id = %(shard_id)s
-  AND person = ANY (ARRAY(SELECT person FROM hold WHERE shard_id = %(shard_id)s AND hold_id = ANY (%(hold_ids)s)))
+  AND person = ANY (ARRAY(SELECT person FROM hold WHERE shard_id = %(shard_id)s AND hold_id = ANY (%(hold_ids)s::bigint[])))
 ORDER BY person
 FOR UPDATE;
 
@@ -69,8 +61,8 @@ SELECT seat_no, change_no, tier, state, hold_id, held_until
 FROM seat
 WHERE shard_id = %(shard_id)s
   AND seat_no = ANY (ARRAY(
-      SELECT unnest(seats) FROM hold WHERE shard_id = %(shard_id)s AND hold_id = ANY (%(hold_ids)s)))
-  AND hold_id = ANY (%(hold_ids)s)
+      SELECT unnest(seats) FROM hold WHERE shard_id = %(shard_id)s AND hold_id = ANY (%(hold_ids)s::bigint[])))
+  AND hold_id = ANY (%(hold_ids)s::bigint[])
 ORDER BY seat_no
 FOR UPDATE;
 
@@ -79,7 +71,7 @@ FOR UPDATE;
 SELECT hold_id, person, state, seats, tiers, expires_at, max_until, key_hash,
        coalesce(%(now)s::timestamptz, statement_timestamp())
 FROM hold
-WHERE shard_id = %(shard_id)s AND hold_id = ANY (%(hold_ids)s)
+WHERE shard_id = %(shard_id)s AND hold_id = ANY (%(hold_ids)s::bigint[])
 ORDER BY hold_id
 FOR UPDATE;
 
@@ -87,18 +79,19 @@ FOR UPDATE;
 -- Seats that still belong to this order, and to no other.
 SELECT seat_no, change_no, tier, state, hold_id, held_until
 FROM seat
-WHERE shard_id = %(shard_id)s AND seat_no = ANY (%(seat_nos)s) AND order_id = %(order_id)s AND state = 2
+WHERE shard_id = %(shard_id)s AND seat_no = ANY (%(seat_nos)s::integer[]) AND order_id = %(order_id)s AND state = 2
 ORDER BY seat_no
 FOR UPDATE;
 
 -- name: write_seats
--- Every change raises the seat's change number, so that caches and maps only move forward.
+-- Every change raises the seat's change number, so that caches and maps only move forward. A batch has few different
+-- deadlines: each travels once, and a seat names its own by its place among them.
 UPDATE seat
-SET state = new.state, hold_id = new.hold_id, held_until = new.held_until, order_id = new.order_id,
-    change_no = seat.change_no + 1
-FROM unnest(%(seat_nos)s::integer[], %(states)s::smallint[], %(hold_ids)s::bigint[], %(untils)s::timestamptz[],
-            %(order_ids)s::bigint[]) AS new (seat_no, state, hold_id, held_until, order_id)
-WHERE seat.shard_id = %(shard_id)s AND seat.seat_no = new.seat_no AND seat.seat_no = ANY (%(seat_nos)s)
+SET state = new.state, hold_id = new.hold_id, held_until = (%(moments)s::timestamptz[])[new.until],
+    order_id = new.order_id, change_no = seat.change_no + 1
+FROM unnest(%(seat_nos)s::integer[], %(states)s::smallint[], %(hold_ids)s::bigint[], %(untils)s::integer[],
+            %(order_ids)s::bigint[]) AS new (seat_no, state, hold_id, until, order_id)
+WHERE seat.shard_id = %(shard_id)s AND seat.seat_no = new.seat_no AND seat.seat_no = ANY (%(seat_nos)s::integer[])
 RETURNING true;
 
 -- name: write_new_holds
@@ -107,19 +100,29 @@ RETURNING true;
 INSERT INTO hold (shard_id, hold_id, person, seats, tiers, expires_at, max_until, key_hash)
 SELECT %(shard_id)s, new.hold_id, new.person,
        (%(seats)s::integer[])[new.first : new.last], (%(tiers)s::smallint[])[new.first : new.last],
-       new.expires_at, new.max_until, new.key_hash
+       (%(moments)s::timestamptz[])[new.expiry], (%(moments)s::timestamptz[])[new.bound], decode(new.key_hash, 'hex')
 FROM unnest(%(hold_ids)s::bigint[], %(persons)s::uuid[], %(firsts)s::integer[], %(lasts)s::integer[],
-            %(expiries)s::timestamptz[], %(bounds)s::timestamptz[], %(key_hashes)s::bytea[])
-     AS new (hold_id, person, first, last, expires_at, max_until, key_hash)
+            %(expiries)s::integer[], %(bounds)s::integer[], %(key_hashes)s::text[])
+     AS new (hold_id, person, first, last, expiry, bound, key_hash)
 RETURNING true;
 
 -- name: write_holds
 -- A hold that ends or lives longer.
 UPDATE hold
-SET state = new.state, expires_at = new.expires_at
-FROM unnest(%(hold_ids)s::bigint[], %(states)s::smallint[], %(expiries)s::timestamptz[])
-     AS new (hold_id, state, expires_at)
-WHERE hold.shard_id = %(shard_id)s AND hold.hold_id = new.hold_id AND hold.hold_id = ANY (%(hold_ids)s)
+SET state = new.state, expires_at = (%(moments)s::timestamptz[])[new.expiry]
+FROM unnest(%(hold_ids)s::bigint[], %(states)s::smallint[], %(expiries)s::integer[])
+     AS new (hold_id, state, expiry)
+WHERE hold.shard_id = %(shard_id)s AND hold.hold_id = new.hold_id AND hold.hold_id = ANY (%(hold_ids)s::bigint[])
+RETURNING true;
+
+-- name: write_new_buyers
+-- A person's first hold at this event. Fewer rows than meant: another batch added one of them since we looked, and this one
+-- begins anew, with that row locked. Keys are added in order, so that two batches do not wait for each other in a circle.
+INSERT INTO buyer (shard_id, person, bought, holds)
+SELECT %(shard_id)s, new.person, new.bought, new.holds::bigint[]
+FROM unnest(%(persons)s::uuid[], %(bought)s::integer[], %(holds)s::text[]) AS new (person, bought, holds)
+ORDER BY new.person
+ON CONFLICT DO NOTHING
 RETURNING true;
 
 -- name: write_buyers
@@ -127,7 +130,7 @@ RETURNING true;
 UPDATE buyer
 SET bought = new.bought, holds = new.holds::bigint[]
 FROM unnest(%(persons)s::uuid[], %(bought)s::integer[], %(holds)s::text[]) AS new (person, bought, holds)
-WHERE buyer.shard_id = %(shard_id)s AND buyer.person = new.person AND buyer.person = ANY (%(persons)s)
+WHERE buyer.shard_id = %(shard_id)s AND buyer.person = new.person AND buyer.person = ANY (%(persons)s::uuid[])
 RETURNING true;
 
 -- name: lay_down_sale

@@ -1,9 +1,12 @@
-"""The rows of seats, holds, buyers and sales: locked, read and written in whole batches."""
+"""The rows of seats, holds, buyers and sales: locked, read and written in whole batches.
 
-from collections.abc import Sequence
+Arrays travel as text (`db.array`) and are cast in the SQL.
+"""
+
+from collections.abc import Callable, Iterable, Sequence, Sized
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Any
+from typing import Any, LiteralString
 
 from onsale.inventory.model import Buyer, Hold, HoldState, Locked, Sale, Seat, SeatState, Writes, in_hand
 from onsale.kit import db
@@ -19,9 +22,8 @@ async def lock_for_asks(
     tx: db.Tx, shard_id: ShardId, persons: Sequence[PersonKey], wanted: Sequence[int], now: datetime | None
 ) -> tuple[Sale, Locked] | None:
     """Lock what a batch of asks depends on, in one round trip on a pipelined `tx`. None: nothing is on sale here."""
-    named = {"shard_id": shard_id, "persons": sorted(persons), "wanted": sorted(wanted), "now": now}
+    named = {"shard_id": shard_id, "persons": _persons(persons), "wanted": db.array(wanted), "now": now}
     sale = await tx.execute(SQL.read_sale, named)
-    await tx.execute(SQL.add_buyers, named)
     buyers = await tx.execute(SQL.lock_buyers, named)
     seats = await tx.execute(SQL.lock_seats_to_take, named)
     holds = await tx.execute(SQL.lock_holds_of_buyers, named)
@@ -33,7 +35,7 @@ async def lock_for_asks(
 
 async def lock_holds(tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], now: datetime | None) -> Locked:
     """Lock holds with their buyers and the seats that still carry them."""
-    named = {"shard_id": shard_id, "hold_ids": sorted(hold_ids), "now": now}
+    named = {"shard_id": shard_id, "hold_ids": db.array(hold_ids), "now": now}
     buyers = await tx.execute(SQL.lock_buyers_of_holds, named)
     seats = await tx.execute(SQL.lock_seats_of_holds, named)
     holds = await tx.execute(SQL.lock_holds, named)
@@ -44,7 +46,12 @@ async def lock_holds(tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], now:
 
 async def lock_sold(tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: int, seat_nos: Sequence[int]) -> Locked:
     """Lock the buyer of an order and those of the seats that are still the order's."""
-    named = {"shard_id": shard_id, "persons": [person], "order_id": order_id, "seat_nos": sorted(seat_nos)}
+    named = {
+        "shard_id": shard_id,
+        "persons": _persons([person]),
+        "order_id": order_id,
+        "seat_nos": db.array(seat_nos),
+    }
     buyers = await tx.execute(SQL.lock_buyers, named)
     seats = await tx.execute(SQL.lock_sold_seats, named)
     return _locked(_NEVER, await buyers.fetchall(), await seats.fetchall(), [])
@@ -69,63 +76,94 @@ async def write(tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:
 
     On a pipelined `tx` all of it is one round trip. Each statement returns a row per row it wrote, and as many must
     come back as were meant: a write that misses a locked row is a bug, and must not commit.
+    Raises BuyerAdded when another batch has added a new buyer since we looked.
     """
-    statements = [
-        (SQL.write_buyers, len(writes.buyers), _buyer_arrays(list(writes.buyers.values()))),
-        (SQL.write_seats, len(writes.seats), _seat_arrays(writes)),
-        (SQL.write_new_holds, len(writes.new_holds), _new_hold_arrays(writes.new_holds)),
-        (SQL.write_holds, len(writes.holds), _hold_arrays(list(writes.holds.values()))),
-    ]
+    statements: tuple[tuple[LiteralString, Sized, Callable[[], dict[str, Any]]], ...] = (
+        (SQL.write_new_buyers, writes.new_buyers, lambda: _buyer_arrays(writes.new_buyers.values())),
+        (SQL.write_buyers, writes.buyers, lambda: _buyer_arrays(writes.buyers.values())),
+        (SQL.write_seats, writes.seats, lambda: _seat_arrays(writes)),
+        (SQL.write_new_holds, writes.new_holds, lambda: _new_hold_arrays(writes.new_holds)),
+        (SQL.write_holds, writes.holds, lambda: _hold_arrays(writes.holds.values())),
+    )
     sent = [
-        (await tx.execute(query, {"shard_id": shard_id, **arrays}), expected)
-        for query, expected, arrays in statements
-        if expected
+        (await tx.execute(query, {"shard_id": shard_id, **arrays()}), len(rows))
+        for query, rows, arrays in statements
+        if rows
     ]
     for cursor, expected in sent:
         written = len(await cursor.fetchall())
+        if written != expected and writes.new_buyers and cursor is sent[0][0]:
+            raise BuyerAdded
         assert written == expected, f"wrote {written} rows instead of {expected}"
 
 
-def _buyer_arrays(buyers: list[Buyer]) -> dict[str, list[Any]]:
+class BuyerAdded(db.Contended):
+    """Two batches held seats for the same new person at once: trying again, the second finds the first one's row."""
+
+
+def _persons(persons: Iterable[PersonKey]) -> str:
+    return db.array(person.hex for person in persons)
+
+
+class _Moments:
+    """Different times of a batch, each sent once; rows name them by their place, from 1."""
+
+    def __init__(self) -> None:
+        self._places: dict[datetime, int] = {}
+
+    def place(self, moment: datetime | None) -> int | None:
+        return None if moment is None else self._places.setdefault(moment, len(self._places) + 1)
+
+    @property
+    def sent(self) -> list[datetime]:
+        return list(self._places)
+
+
+def _buyer_arrays(buyers: Iterable[Buyer]) -> dict[str, Any]:
+    buyers = list(buyers)
     return {
-        "persons": [buyer.person for buyer in buyers],
-        "bought": [buyer.bought for buyer in buyers],
-        "holds": ["{" + ",".join(map(str, buyer.holds)) + "}" for buyer in buyers],
+        "persons": _persons(buyer.person for buyer in buyers),
+        "bought": db.array(buyer.bought for buyer in buyers),
+        "holds": db.array(f'"{db.array(buyer.holds)}"' for buyer in buyers),
     }
 
 
-def _seat_arrays(writes: Writes) -> dict[str, list[Any]]:
-    rows = [(seat_no, *new) for seat_no, new in sorted(writes.seats.items())]
+def _seat_arrays(writes: Writes) -> dict[str, Any]:
+    moments, seats = _Moments(), writes.seats
     return {
-        "seat_nos": [row[0] for row in rows],
-        "states": [int(row[1]) for row in rows],
-        "hold_ids": [row[2] for row in rows],
-        "untils": [row[3] for row in rows],
-        "order_ids": [row[4] for row in rows],
+        "seat_nos": db.array(seats),
+        "states": db.array(int(state) for state, _, _, _ in seats.values()),
+        "hold_ids": db.array(hold_id for _, hold_id, _, _ in seats.values()),
+        "untils": db.array(moments.place(until) for _, _, until, _ in seats.values()),
+        "order_ids": db.array(order_id for _, _, _, order_id in seats.values()),
+        "moments": moments.sent,
     }
 
 
-def _new_hold_arrays(holds: list[Hold]) -> dict[str, list[Any]]:
+def _new_hold_arrays(holds: list[Hold]) -> dict[str, Any]:
     """Seats and tiers of all holds as one flat array each, cut by the first and last index (from 1) of each hold."""
-    lasts = list(accumulate(len(hold.seats) for hold in holds))
+    lasts, moments = list(accumulate(len(hold.seats) for hold in holds)), _Moments()
     return {
-        "hold_ids": [hold.hold_id for hold in holds],
-        "persons": [hold.person for hold in holds],
-        "seats": [seat_no for hold in holds for seat_no in hold.seats],
-        "tiers": [tier for hold in holds for tier in hold.tiers],
-        "firsts": [last - len(hold.seats) + 1 for last, hold in zip(lasts, holds, strict=True)],
-        "lasts": lasts,
-        "expiries": [hold.expires_at for hold in holds],
-        "bounds": [hold.max_until for hold in holds],
-        "key_hashes": [hold.key_hash for hold in holds],
+        "hold_ids": db.array(hold.hold_id for hold in holds),
+        "persons": _persons(hold.person for hold in holds),
+        "seats": db.array(seat_no for hold in holds for seat_no in hold.seats),
+        "tiers": db.array(tier for hold in holds for tier in hold.tiers),
+        "firsts": db.array(last - len(hold.seats) + 1 for last, hold in zip(lasts, holds, strict=True)),
+        "lasts": db.array(lasts),
+        "expiries": db.array(moments.place(hold.expires_at) for hold in holds),
+        "bounds": db.array(moments.place(hold.max_until) for hold in holds),
+        "key_hashes": db.array(hold.key_hash and hold.key_hash.hex() for hold in holds),
+        "moments": moments.sent,
     }
 
 
-def _hold_arrays(holds: list[Hold]) -> dict[str, list[Any]]:
+def _hold_arrays(holds: Iterable[Hold]) -> dict[str, Any]:
+    holds, moments = list(holds), _Moments()
     return {
-        "hold_ids": [hold.hold_id for hold in holds],
-        "states": [int(hold.state) for hold in holds],
-        "expiries": [hold.expires_at for hold in holds],
+        "hold_ids": db.array(hold.hold_id for hold in holds),
+        "states": db.array(int(hold.state) for hold in holds),
+        "expiries": db.array(moments.place(hold.expires_at) for hold in holds),
+        "moments": moments.sent,
     }
 
 

@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any, LiteralString
@@ -20,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from onsale import limits
 from onsale.kit import tasks, telemetry
 from onsale.kit.ids import ShardId
+from onsale.kit.packets import Packets
 from onsale.kit.problems import Overloaded, Unavailable
 
 Tx = psycopg.AsyncConnection[TupleRow]
@@ -69,6 +70,14 @@ def load(package: str | None, file: str = "queries.sql") -> Queries:
     return Queries(parse(resources.files(package).joinpath(file).read_text()))
 
 
+def array(values: Iterable[object]) -> str:
+    """Numbers (or text without a special character), None for NULL, as the text of an array: cast it in the SQL.
+
+    A batch carries thousands of values, and psycopg looks at the type of each: this takes a tenth of its time.
+    """
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
 def parse(text: str) -> dict[str, str]:
     """Name -> SQL, comments included (they show in pg_stat_activity, where they help at night)."""
     parts = _NAME.split(text)
@@ -116,19 +125,17 @@ class Database:
     async def pipelined(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
         """A transaction whose statements are sent without waiting for each other's answers.
 
-        A round trip is paid where a result is fetched, not per statement; BEGIN travels with the first of them. What a
-        statement raises shows at the next fetch, or at the end.
+        A round trip is paid where a result is fetched, not per statement; BEGIN travels with the first of them, COMMIT
+        with what was not fetched. What a statement raises shows at the next fetch, or at the end.
         """
-        with _OurErrors(self._write):
-            async with self._write.connection() as connection, connection.pipeline(), connection.transaction():
-                yield connection
+        async with _pipelined(self._write) as connection:
+            yield connection
 
     @asynccontextmanager
     async def batch(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
         """The same for a batch of requests that travel together, on connections that nothing else uses."""
-        with _OurErrors(self._batch):
-            async with self._batch.connection() as connection, connection.pipeline(), connection.transaction():
-                yield connection
+        async with _pipelined(self._batch) as connection:
+            yield connection
 
     @asynccontextmanager
     async def reading(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
@@ -203,6 +210,13 @@ class _Connection(psycopg.AsyncConnection[TupleRow]):
         with socket.socket(fileno=os.dup(self.pgconn.socket)) as line:
             line.shutdown(socket.SHUT_RDWR)
 
+    @asynccontextmanager
+    async def packets(self) -> AsyncIterator[None]:
+        """Inside, statements travel with the next that is waited for."""
+        self._pipeline = Packets(self)
+        async with self.pipeline():
+            yield
+
 
 class _BinaryCursor(psycopg.AsyncCursor[TupleRow]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -227,7 +241,7 @@ class _Pool(AsyncConnectionPool[_Connection]):
             max_waiting=limits.CONNECTION_QUEUE_MAX,
             reconnect_timeout=0,
             open=False,
-            kwargs={"options": options(read_only=read_only), **bounds},
+            kwargs={"autocommit": True, "options": options(read_only=read_only), **bounds},
             configure=self._reached,
             reconnect_failed=self._missed,
         )
@@ -236,10 +250,22 @@ class _Pool(AsyncConnectionPool[_Connection]):
         self.away = False
         if connection.info.server_version < ARRAYS_ALWAYS_IN_INDEX_SINCE:
             await connection.execute(SQL.plan_each_time)
-            await connection.commit()
 
     async def _missed(self, pool: object) -> None:
         self.away = True
+
+
+@asynccontextmanager
+async def _pipelined(pool: _Pool) -> AsyncIterator[Tx]:
+    """A transaction in `packets`. Its ends are statements like others: psycopg's own would be round trips.
+
+    When the block raises, the pool rolls back what it finds begun.
+    """
+    with _OurErrors(pool):
+        async with pool.connection() as connection, connection.packets():
+            await connection.execute(SQL.begin, prepare=False)
+            yield connection
+            await connection.execute(SQL.commit, prepare=False)
 
 
 _CONTENDED = (

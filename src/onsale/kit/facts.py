@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any
 
 import msgspec
-from psycopg.types.json import Jsonb
 
 from onsale import limits
 from onsale.kit import clock, db
@@ -48,7 +47,8 @@ class Facts:
     async def record(self, tx: db.Tx, fact: Fact) -> None:
         """Write the fact and the jobs of its hearers; all of it is true when `tx` commits."""
         kind, body = type(fact).__name__, msgspec.to_builtins(fact)
-        await tx.execute(SQL.record_fact, {"shard_id": fact.shard_id, "kind": kind, "body": Jsonb(body)})
+        text = msgspec.json.encode(body).decode()
+        await tx.execute(SQL.record_fact, {"shard_id": fact.shard_id, "kind": kind, "body": text})
         for hearer in self._hearers.get(kind, ()):
             await self._jobs.defer(tx, hearer, body)
 

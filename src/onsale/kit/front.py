@@ -42,26 +42,26 @@ class Front:
         self._hot = hot
         self._rest = rest
         self._under_way = 0
+        self._metrics: dict[tuple[str, int], tuple[telemetry.Histogram, telemetry.Counter]] = {}
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        send = _with_security_headers(send)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         if is_cross_site(scope):
-            await asgi.send(asgi.problem(problems.CrossSite()), scope, send)
+            await _send(asgi.problem(problems.CrossSite()), scope, send)
             return
         found = self._hot.find(method, scope["path"])
         if found is not None:
             endpoint, path = found
             await self._answer(endpoint, asgi.Request(scope, receive, path), send)
         elif allowed := self._hot.methods(scope["path"]):
-            await asgi.send(asgi.problem(_not_allowed(allowed)), scope, send)
+            await _send(asgi.problem(_not_allowed(allowed)), scope, send)
         elif declared_length(scope) > limits.BODY_MAX_BYTES:
-            await asgi.send(asgi.problem(problems.TooLarge()), scope, send)
+            await _send(asgi.problem(problems.TooLarge()), scope, send)
         else:
-            await self._pass_on(scope, receive, send)
+            await self._pass_on(scope, receive, _with_security_headers(send))
 
     async def _pass_on(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         began_s = clock.monotonic()
@@ -70,8 +70,7 @@ class Front:
         with contextlib.suppress(Exception):
             await self._rest(passed.scope, passed.receive, passed.send)
         if passed.status:
-            http_latency.labels(OTHER).observe(clock.monotonic() - began_s)
-            http_requests.labels(OTHER, passed.status).inc()
+            self._seen(OTHER, passed.status, clock.monotonic() - began_s)
 
     async def _answer(self, endpoint: asgi.Endpoint, request: asgi.Request, send: asgi.Send) -> None:
         route = getattr(endpoint, "__name__", "hot")
@@ -87,9 +86,16 @@ class Front:
             answer = asgi.problem(unexpected(error, request.scope["path"]))
         finally:
             self._under_way -= 1
-        http_latency.labels(route).observe(clock.monotonic() - began_s)
-        http_requests.labels(route, answer.status).inc()
-        await asgi.send(answer, request.scope, send)
+        self._seen(route, answer.status, clock.monotonic() - began_s)
+        await _send(answer, request.scope, send)
+
+    def _seen(self, route: str, status: int, took_s: float) -> None:
+        """Count an answer. The metrics of a route and status are looked up once: that costs more than counting."""
+        known = self._metrics.get((route, status))
+        if known is None:
+            known = self._metrics[route, status] = (http_latency.labels(route), http_requests.labels(route, status))
+        known[0].observe(took_s)
+        known[1].inc()
 
 
 def unexpected(error: Exception, path: str) -> Problem:
@@ -167,6 +173,11 @@ _ORIGIN_HEADERS = frozenset((b"authorization", b"sec-fetch-site", b"origin", b"h
 
 def _not_allowed(allowed: set[str]) -> Problem:
     return problems.MethodNotAllowed(f"This address knows {', '.join(sorted(allowed))}", allowed=sorted(allowed))
+
+
+async def _send(answer: asgi.Answer, scope: asgi.Scope, send: asgi.Send) -> None:
+    """An answer of ours, none of which sets a header of SECURITY_HEADERS itself."""
+    await asgi.send(answer, scope, send, SECURITY_HEADERS)
 
 
 def _with_security_headers(send: asgi.Send) -> asgi.Send:

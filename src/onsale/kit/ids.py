@@ -17,6 +17,7 @@ GROUPS_PER_EVENT = 64
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUE = {letter: value for value, letter in enumerate(_ALPHABET)}
+_LETTER = {f"{value:05b}": letter for value, letter in enumerate(_ALPHABET)}
 _TEXT_LENGTH = 26
 
 
@@ -49,12 +50,8 @@ def event_of(shard_id: ShardId) -> int:
 
 def public(prefix: str, shard_id: ShardId, local_id: int) -> str:
     """The id as the world sees it, for example `hld_...`."""
-    number = (shard_id << 64) | local_id
-    letters = []
-    for _ in range(_TEXT_LENGTH):
-        number, value = divmod(number, 32)
-        letters.append(_ALPHABET[value])
-    return f"{prefix}_{''.join(reversed(letters))}"
+    bits = f"{shard_id << 64 | local_id:0{5 * _TEXT_LENGTH}b}"
+    return f"{prefix}_{''.join([_LETTER[bits[at : at + 5]] for at in range(0, 5 * _TEXT_LENGTH, 5)])}"
 
 
 def parse(prefix: str, text: str) -> tuple[ShardId, int]:

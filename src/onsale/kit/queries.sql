@@ -5,9 +5,17 @@
 -- each time costs some tens of microseconds, and sees how large the table is now.
 SET plan_cache_mode = force_custom_plan;
 
+-- name: begin
+-- A pipelined transaction begins and ends with statements like any other, so that they travel with their neighbours.
+BEGIN;
+
+-- name: commit
+-- In a transaction that has failed this is never reached: a pipeline skips what follows an error.
+COMMIT;
+
 -- name: record_fact
 -- One row per batch of changes, in the transaction of the change, so that a fact exists exactly when it is true.
-INSERT INTO fact (shard_id, kind, body) VALUES (%(shard_id)s, %(kind)s, %(body)s);
+INSERT INTO fact (shard_id, kind, body) VALUES (%(shard_id)s, %(kind)s, %(body)s::jsonb);
 
 -- name: follow_facts
 -- Ids commit out of order, so "greater than the last id" would lose facts. A row is read once its transaction lies below

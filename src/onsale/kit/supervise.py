@@ -73,9 +73,12 @@ class Supervisor:
         """Process by name, of those that run."""
         return {name: one.process.pid for name, one in self._children.items() if one.process}
 
-    def run(self) -> None:
-        """Start all, keep them running, and return when a signal has come and all have ended. Main thread only."""
-        before = {number: signal.signal(number, self._on_signal) for number in _heard()}
+    def run(self, *, hear_signals: bool = True) -> None:
+        """Start all, keep them running, and return when a signal or `stop` has come and all have ended.
+
+        Signals can be heard in the main thread only; elsewhere it is `stop` that ends it.
+        """
+        before = {number: signal.signal(number, self._on_signal) for number in _heard()} if hear_signals else {}
         try:
             while not self._signals:
                 for child in self._children.values():
@@ -162,7 +165,7 @@ def _heard() -> list[signal.Signals]:
 def _tied_to_us() -> tuple[str, ...]:
     """Words before a command so that our own death by `kill -9` ends it too; else it would keep our port for ever.
 
-    The kernel ties it to the thread that starts it, which is the main one here. Where there is no setpriv(1), as on
+    The kernel ties it to the thread that starts it, which is the one that runs us. Where there is no setpriv(1), as on
     macOS, such a child stays until it is ended by hand.
     """
     return ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()

@@ -15,6 +15,9 @@ from prometheus_client import multiprocess
 
 log = structlog.get_logger("onsale")
 
+Counter = prometheus_client.Counter
+Histogram = prometheus_client.Histogram
+
 METRICS: dict[str, str] = {}
 """Name -> what it means, of every metric declared so far."""
 
@@ -23,16 +26,16 @@ LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-def counter(name: str, meaning: str, labels: Sequence[str] = ()) -> prometheus_client.Counter:
+def counter(name: str, meaning: str, labels: Sequence[str] = ()) -> Counter:
     METRICS[name] = meaning
-    return prometheus_client.Counter(name, meaning, labels)
+    return Counter(name, meaning, labels)
 
 
 def histogram(
     name: str, meaning: str, labels: Sequence[str] = (), buckets: Sequence[float] = LATENCY_BUCKETS_S
-) -> prometheus_client.Histogram:
+) -> Histogram:
     METRICS[name] = meaning
-    return prometheus_client.Histogram(name, meaning, labels, buckets=tuple(buckets))
+    return Histogram(name, meaning, labels, buckets=tuple(buckets))
 
 
 def exposition() -> tuple[bytes, str]:

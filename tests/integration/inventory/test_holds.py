@@ -1,11 +1,11 @@
 """Seats and holds on a real database: every verb, what it writes, what it tells, and what happens at its edges."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 from psycopg import sql
 from tests.integration.inventory.opening import DAY, open_shop, sales_of
 from tests.integration.inventory.shop import in_one_process

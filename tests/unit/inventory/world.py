@@ -76,16 +76,15 @@ class World:
     # -- the verbs, each lock, decide, write ---------------------------------------------------------------------------
 
     def hold(self, *asks: Ask) -> list[Hold | Refused]:
-        for ask in asks:
-            self.buyers.setdefault(ask.person, Buyer(ask.person))
-        own = {hold_id for ask in asks for hold_id in self.buyers[ask.person].holds}
+        known = [ask.person for ask in asks if ask.person in self.buyers]
+        own = {hold_id for person in known for hold_id in self.buyers[person].holds}
         wanted = {n for ask in asks for n in ask.seats} | {n for hold_id in own for n in self.holds[hold_id].seats}
         seats = [
             seat
             for seat in self._known(wanted)
             if seat.free_to_take(self.now) or (seat.state is SeatState.HELD and seat.hold_id in own)
         ]
-        answers, writes = decide_holds(asks, self.sale, self._locked([a.person for a in asks], seats, own))
+        answers, writes = decide_holds(asks, self.sale, self._locked(known, seats, own))
         self._write(writes)
         return answers
 
@@ -147,8 +146,9 @@ class World:
             assert hold.hold_id not in self.holds
             self.holds[hold.hold_id] = hold
         assert set(writes.holds) <= set(self.holds) and set(writes.buyers) <= set(self.buyers)
+        assert not set(writes.new_buyers) & set(self.buyers)
         self.holds.update(writes.holds)
-        self.buyers.update(writes.buyers)
+        self.buyers.update(writes.buyers | writes.new_buyers)
         self.check()
 
     def check(self) -> None:

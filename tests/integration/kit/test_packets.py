@@ -1,0 +1,130 @@
+"""Pipelined transactions on the wire: how many packets they are, and that faults end them as they end any other."""
+
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from onsale.kit import db
+
+pytestmark = pytest.mark.anyio
+
+
+class Wire:
+    """Stands between a client and PostgreSQL, in threads of its own, and counts what the client sends at a time."""
+
+    def __init__(self, here, real):
+        self._real = real
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(here))
+        self._listener.listen()
+        self.packets = 0
+        self._threads = [self._run(self._accept)]
+
+    def _run(self, work, *given):
+        thread = threading.Thread(target=work, args=given)
+        thread.start()
+        return thread
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(str(self._real))
+                self._threads += [self._run(self._count, client, server), self._run(self._pass_on, server, client)]
+
+    def _count(self, client, server):
+        with suppress(OSError):
+            while data := client.recv(1 << 20):
+                self.packets += 1
+                server.sendall(data)
+            server.shutdown(socket.SHUT_RDWR)
+
+    def _pass_on(self, server, client):
+        with client, server, suppress(OSError):
+            while data := server.recv(1 << 20):
+                client.sendall(data)
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+async def wire(database_url, tmp_path):
+    named = conninfo_to_dict(database_url)
+    name = f".s.PGSQL.{named.get('port', 5432)}"
+    wire = Wire(tmp_path / name, Path(str(named["host"])) / name)
+    database = db.Database(make_conninfo(database_url, host=str(tmp_path)))
+    await database.open()
+    for _ in range(3):  # Connected, and every statement prepared.
+        await _two_round_trips(database)
+    yield wire, database
+    await database.close()
+    wire.close()
+
+
+async def _two_round_trips(database):
+    async with database.batch() as tx:
+        first = [await tx.execute("SELECT %s::integer", (number,)) for number in range(5)]
+        assert [await cursor.fetchone() for cursor in first] == [(number,) for number in range(5)]
+        second = [await tx.execute("SELECT %s::text", (str(number),)) for number in range(5)]
+        assert [await cursor.fetchone() for cursor in second] == [(str(number),) for number in range(5)]
+
+
+async def test_a_batch_is_a_packet_for_each_round_trip_and_one_for_its_end(wire):
+    """BEGIN and five statements, five more, COMMIT."""
+    counted, database = wire
+    before = counted.packets
+    await _two_round_trips(database)
+    assert counted.packets - before == 3
+
+
+async def test_psycopgs_own_pipeline_would_send_each_statement_by_itself(wire):
+    """Negative control: else there would be no reason for ours."""
+    counted, database = wire
+    before = counted.packets
+    async with database.transaction() as tx, tx.pipeline():
+        for number in range(10):
+            await tx.execute("SELECT %s::integer", (number,))
+    assert counted.packets - before > 5
+
+
+async def test_what_is_larger_than_any_buffer_arrives_whole(database):
+    async with database.batch() as tx:
+        cursors = [await tx.execute("SELECT length(%s::text)", ("x" * 3_000_000,)) for _ in range(4)]
+        assert [await cursor.fetchone() for cursor in cursors] == [(3_000_000,)] * 4
+
+
+@pytest.mark.parametrize("looked_at", [True, False], ids=["fetched", "never fetched"])
+async def test_a_statement_that_fails_takes_back_all_before_it_and_the_connection_goes_on(database, looked_at):
+    async def fail():
+        async with database.batch() as tx:
+            await tx.execute("CREATE TABLE half_done (one integer)")
+            cursor = await tx.execute("SELECT 1 / %s::integer", (0,))
+            if looked_at:
+                await cursor.fetchone()
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await fail()
+    async with database.batch() as tx:
+        assert await (await tx.execute("SELECT to_regclass('half_done')")).fetchone() == (None,)
+
+
+async def test_a_block_that_raises_commits_nothing(database):
+    async def fail():
+        async with database.batch() as tx:
+            await tx.execute("CREATE TABLE half_done (one integer)")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    async with database.transaction() as tx:
+        assert await (await tx.execute("SELECT to_regclass('half_done')")).fetchone() == (None,)
