@@ -88,13 +88,13 @@ async def test_a_batch_is_a_packet_for_each_round_trip_and_one_for_its_end(wire)
 
 
 async def test_psycopgs_own_pipeline_would_send_each_statement_by_itself(wire):
-    """Negative control: else there would be no reason for ours."""
+    """Negative control: else there would be no reason for ours. Some of a hundred sends meet before they are read."""
     counted, database = wire
     before = counted.packets
     async with database.transaction() as tx, tx.pipeline():
-        for number in range(10):
+        for number in range(100):
             await tx.execute("SELECT %s::integer", (number,))
-    assert counted.packets - before > 5
+    assert counted.packets - before > 10
 
 
 async def test_what_is_larger_than_any_buffer_arrives_whole(database):
