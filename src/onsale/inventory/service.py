@@ -18,7 +18,7 @@ from onsale.inventory.errors import (
     TooManySeats,
 )
 from onsale.inventory.facts import SaleLaidDown
-from onsale.inventory.model import Ask, Hold, HoldView, Sale
+from onsale.inventory.model import Ask, Hold, HoldView, Sale, SeatState
 from onsale.inventory.seatmap import Picture, SeatMap
 from onsale.inventory.take import Taker
 from onsale.kit import db, ids
@@ -178,6 +178,22 @@ class Inventory:
         if not await store.write_stopped(tx, ids.shard_of(event_id), stopped):
             raise NotOnSale
 
+    async def block(
+        self, event_id: int, blocked: bool, seats: Sequence[int] = (), section: str | None = None
+    ) -> dict[int, SeatState]:
+        """Take seats or a whole section off sale, or put them back, as many as possible; how each stands then.
+
+        Raises TooManySeats, UnknownSeat, NotOnSale, and NotFound for a section the venue does not have.
+        """
+        event = await self._catalog.event(event_id)
+        if section is not None:
+            seats = _section(await self._catalog.layout(event), section)
+        if len(seats) > limits.BLOCK_SEATS_MAX:
+            raise TooManySeats(f"At most {limits.BLOCK_SEATS_MAX} seats at once", limit=limits.BLOCK_SEATS_MAX)
+        shard_id = ids.shard_of(event_id)
+        async with self._database.pipelined(shard_id) as tx:
+            return await settle.block(self._facts, tx, shard_id, seats, blocked)
+
     async def call_off(self, tx: db.Tx, event_id: int, called_off: bool) -> None:
         """The organiser's word as the sale knows it, apart from `stop`: taking it back lifts nobody else's stop.
 
@@ -229,8 +245,12 @@ def _wish(event: Event, layout: Layout, best: Best) -> tuple[frozenset[int] | No
             raise NotFound("This event has no such price tier")
         zones = frozenset(found[0].zones)
     if best.section is not None:
-        try:
-            within = layout.section_range(best.section)
-        except KeyError:
-            raise NotFound("This venue has no such section") from None
+        within = _section(layout, best.section)
     return zones, within
+
+
+def _section(layout: Layout, name: str) -> range:
+    try:
+        return layout.section_range(name)
+    except KeyError:
+        raise NotFound("This venue has no such section") from None
