@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from onsale import limits
 from onsale.catalog import Catalog, Event, Layout
 from onsale.inventory import settle, store
-from onsale.inventory.best import Finder
+from onsale.inventory.best import Choices, Finder
 from onsale.inventory.errors import (
     DuplicateSeat,
     HoldExpired,
@@ -25,6 +25,9 @@ from onsale.kit import db, ids
 from onsale.kit.facts import Facts
 from onsale.kit.ids import PersonKey, ShardId
 from onsale.kit.problems import KeyReused, NotFound, Overloaded
+
+Kept = OrderedDict[ShardId, tuple[Picture, Choices]]
+"""The choices of the latest picture of a shard: less what this process chose since, or as the picture has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Inventory:
         self._facts = facts
         self._taker = Taker(database, facts)
         self._finders: OrderedDict[str, Finder] = OrderedDict()
-        self._choices: OrderedDict[ShardId, tuple[Picture, bytearray]] = OrderedDict()
+        self._choices: Kept = OrderedDict()
+        self._pristine: Kept = OrderedDict()
         self.seat_map = SeatMap(database)
 
     async def hold(
@@ -76,15 +80,17 @@ class Inventory:
             picture = await self.seat_map.picture(shard_id, fresh=attempt > 0)
             if not picture.states:
                 raise NotOnSale
-            choices = self._choosable(shard_id, picture, finder)
+            choices = _choosable(self._choices, shard_id, picture, finder)
             seats = finder.find(choices, best.quantity, zones, within)
             if seats is None:
+                if attempt == 0:
+                    continue
                 # What this process is about to ask for may yet be refused; without that, nothing is left to wait for.
-                if attempt > 0 and finder.find(finder.choosable(picture.states), best.quantity, zones, within) is None:
+                pristine = _choosable(self._pristine, shard_id, picture, finder)
+                if finder.find(pristine, best.quantity, zones, within) is None:
                     return await self._answered(event_id, person, key_hash)
                 continue
-            for seat_no in seats:  # The next asker of this process looks elsewhere at once.
-                choices[seat_no] = ord("1")
+            finder.take(choices, seats)  # The next asker of this process looks elsewhere at once.
             try:
                 return await self.hold(event_id, person, seats, key_hash)
             except SeatsTaken:
@@ -226,14 +232,15 @@ class Inventory:
         self._finders.move_to_end(key)
         return layout, self._finders[key]
 
-    def _choosable(self, shard_id: ShardId, picture: Picture, finder: Finder) -> bytearray:
-        """The picture as this process chooses from it: with its own latest choices and the seats kept back as taken."""
-        known = self._choices.get(shard_id)
-        if known is None or known[0] is not picture:
-            self._choices[shard_id] = known = (picture, finder.choosable(picture.states))
-            if len(self._choices) > limits.SHARDS_IN_MIND_MAX:
-                self._choices.popitem(last=False)
-        return known[1]
+
+def _choosable(kept: Kept, shard_id: ShardId, picture: Picture, finder: Finder) -> Choices:
+    """What to choose from in a picture, one and the same for all who ask of it."""
+    known = kept.get(shard_id)
+    if known is None or known[0] is not picture:
+        kept[shard_id] = known = (picture, finder.choosable(picture.states))
+        if len(kept) > limits.SHARDS_IN_MIND_MAX:
+            kept.popitem(last=False)
+    return known[1]
 
 
 def _wish(event: Event, layout: Layout, best: Best) -> tuple[frozenset[int] | None, range | None]:
