@@ -191,7 +191,7 @@ def _shop_routers(house: House, pages: Pages, statics: Statics, trusted: Trusted
         inventory_routes.router(house.inventory, catalog, accounts.shopper),
         checkout_routes.router(checkout, maybe),
         ticket_routes.router(checkout.tickets, catalog, maybe),
-        sale_router(house.sales, catalog, accounts.require_role),
+        sale_router(house.sales, house.inventory, catalog, accounts.require_role),
         statics.router(),
         pages_router(pages, rooms),
     ]

@@ -119,6 +119,9 @@ LAYOUTS_IN_MIND_MAX = 64
 # Holds that have run out are swept by the worker this often, so that maps show the seats; taking them needs no sweep.
 EXPIRY_EVERY_S = 1.0
 EXPIRY_BATCH_MAX = 500
+# Seats an organiser takes off sale or puts back in one transaction: a whole stand, or the floor of a stadium. Asks for
+# these seats wait meanwhile, some tenths of a second.
+BLOCK_SEATS_MAX = 20_000
 # Seats left are told to the catalogue this often while they change (at most once a second, as design.md asks).
 COUNT_SEATS_EVERY_S = 1.0
 # A worker that starts counts again what changed in the time it may have been away.

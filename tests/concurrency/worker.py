@@ -17,7 +17,7 @@ from uuid import UUID
 
 from tests.integration.inventory.shop import Shop, in_one_process
 
-from onsale.inventory import settle
+from onsale.inventory import SeatState, settle
 from onsale.inventory.service import Best
 from onsale.kit import clock, db
 from onsale.kit.ids import PersonKey, new_id
@@ -121,10 +121,20 @@ async def mixed(shop: Shop, task: Task) -> dict[str, int]:
         later = clock.utcnow() + timedelta(hours=1)
         await settle.sweep(shop.database, shop.facts, later)
 
+    async def block() -> None:
+        some = dice.sample(range(task["seats"]), 3)
+        stand = await shop.inventory.block(shop.event_id, True, some)
+        assert set(stand) == set(some) and SeatState.FREE not in stand.values()
+
+    async def unblock() -> None:
+        stand = await shop.inventory.block(shop.event_id, False, range(task["seats"]))
+        assert SeatState.NOT_FOR_SALE not in stand.values()
+
     async def forget() -> None:
         await shop.inventory.forget_ended()
 
     verbs = [hold] * 8 + [extend] * 4 + [confirm] * 4 + [release] * 2 + [take_back] * 4 + [sweep] * 2 + [forget]
+    verbs += [block] * 2 + [unblock] * 2
 
     async def fan() -> None:
         for _ in range(task["rounds"]):

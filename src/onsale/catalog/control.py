@@ -14,17 +14,18 @@ from onsale.catalog.service import Catalog
 RequireRole = Callable[[Request, str], Awaitable[uuid.UUID]]
 
 
-async def controlled_event(catalog: Catalog, require_role: RequireRole, request: Request, text: str) -> Event:
-    """The event of a path, for an operator, or for an organiser whose event it is.
+async def controlled_event(
+    catalog: Catalog, require_role: RequireRole, request: Request, text: str
+) -> tuple[Event, uuid.UUID]:
+    """The event of a path, for an operator, or for an organiser whose event it is; and who that person is.
 
     Who asks is settled first. Raises SessionRequired, BadSession, Forbidden, EventNotFound, NotYours.
     """
     try:
-        await require_role(request, "operator")
-        member = None
+        person, operator = await require_role(request, "operator"), True
     except Forbidden:
-        member = await require_role(request, "organiser")
+        person, operator = await require_role(request, "organiser"), False
     event = await catalog.event(parse_event_id(text))
-    if member is not None and not await catalog.is_member(event.organiser.organiser_id, member):
+    if not operator and not await catalog.is_member(event.organiser.organiser_id, person):
         raise NotYours
-    return event
+    return event, person

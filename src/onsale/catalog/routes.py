@@ -129,7 +129,7 @@ class _Routes:
         return await self._answer(event_id, 201, {"location": f"/api/v1/events/{event_id}"})
 
     async def change_event(self, event: str, body: schemas.EventChange, request: Request) -> Response:
-        found = await controlled_event(self._catalog, self._require_role, request, event)
+        found, _ = await controlled_event(self._catalog, self._require_role, request, event)
         await self._say(found.event_id, model.EventStatus(body.said) if body.said else None)
         return await self._answer(found.event_id, 200, {})
 

@@ -233,7 +233,7 @@ WITH told AS (
            (array_agg(f.kind ORDER BY (pair ->> 1)::integer DESC))[1] AS kind
     FROM fact f
     CROSS JOIN jsonb_array_elements(f.body -> 'seats') AS pair
-    WHERE f.kind IN ('SeatsHeld', 'SeatsReleased', 'SeatsSold')
+    WHERE f.kind IN ('SeatsHeld', 'SeatsReleased', 'SeatsSold', 'SeatsBlocked')
     GROUP BY f.shard_id, (pair ->> 0)::integer
 )
 SELECT s.shard_id, s.seat_no, s.state, s.change_no, told.times, told.change_no AS told_change_no, told.kind AS told_kind
@@ -241,7 +241,9 @@ FROM seat s
 LEFT JOIN told ON told.shard_id = s.shard_id AND told.seat_no = s.seat_no
 WHERE s.shard_id IN (SELECT shard_id FROM fact WHERE kind = 'SaleLaidDown')
     AND (s.change_no <> coalesce(told.times, 0) OR s.change_no <> coalesce(told.change_no, 0)
-        OR s.state <> CASE told.kind WHEN 'SeatsHeld' THEN 1 WHEN 'SeatsSold' THEN 2 WHEN 'SeatsReleased' THEN 0 ELSE s.state END);
+        OR s.state <> CASE told.kind
+            WHEN 'SeatsReleased' THEN 0 WHEN 'SeatsHeld' THEN 1 WHEN 'SeatsSold' THEN 2 WHEN 'SeatsBlocked' THEN 3
+            ELSE s.state END);
 
 -- name: order_not_told
 -- Invariant 4, tickets reach the fan: a paid order was told as paid once, a confirmed one as captured once; mails and PDFs

@@ -4,6 +4,7 @@ Invariants
     A seat has at most one owner: one row, one hold or one order in it.        (schema: seat_one_owner)
     A hold is all or nothing, and a hold past its deadline is free to take, swept or not.   (model: decide_holds)
     A hold that ran out may still be completed while each seat of it still carries it.   (model: decide_confirmations)
+    A blocked seat is nobody's and nobody's to take; blocking touches no live hold and no sale.   (model: decide_blocks)
     Every verb locks buyers, then seats in key order, then holds.              (queries: lock_*)
     `change_no` of a seat rises with every change; their sum is the version of the seat map.
 
@@ -11,8 +12,8 @@ Owns tables sale, seat, buyer, hold.
 """
 
 from onsale.inventory.errors import HoldExpired, HoldNotFound, NotOnSale
-from onsale.inventory.facts import SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold
-from onsale.inventory.model import Hold, HoldView
+from onsale.inventory.facts import SaleLaidDown, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold
+from onsale.inventory.model import Hold, HoldView, SeatState
 from onsale.inventory.schemas import HOLD_PREFIX, HoldBody, HoldRequest, SeatCounts
 from onsale.inventory.service import Inventory
 
@@ -28,6 +29,8 @@ __all__ = [
     "NotOnSale",
     "SaleLaidDown",
     "SeatCounts",
+    "SeatState",
+    "SeatsBlocked",
     "SeatsHeld",
     "SeatsReleased",
     "SeatsSold",

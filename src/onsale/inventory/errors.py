@@ -37,7 +37,7 @@ class SaleStopped(Problem):
 class TooManySeats(Problem):
     code = Refusal.TOO_MANY.value
     status = 422
-    title = "That is more seats than one hold may take"
+    title = "That is more seats than one request may take"
 
 
 class UnknownSeat(Problem):

@@ -17,6 +17,12 @@ class SeatsSold(Fact, frozen=True, kw_only=True):
     seats: list[tuple[int, int]]
 
 
+class SeatsBlocked(Fact, frozen=True, kw_only=True):
+    """Free seats were taken off sale by the organiser; put back, they are released."""
+
+    seats: list[tuple[int, int]]
+
+
 class SaleLaidDown(Fact, frozen=True, kw_only=True):
     """An event went on sale: its seats are there."""
 

@@ -340,6 +340,43 @@ def decide_returns(locked: Locked) -> tuple[int, Writes]:
     return len(locked.seats), writes
 
 
+def decide_blocks(seat_nos: Sequence[int], locked: Locked) -> tuple[dict[int, SeatState] | Refused, Writes]:
+    """Take seats off sale: as many as possible, for a stand that is closed in mid-sale keeps what is already given.
+
+    Answers how each seat stands then; only an unknown seat refuses the whole. A seat that is held or sold is not
+    touched. One whose hold has run out is taken like by anybody else: its owner can no longer complete.
+    """
+    writes = Writes()
+    if refused := _unknown(seat_nos, locked):
+        return refused, writes
+    for seat in (locked.seats[seat_no] for seat_no in seat_nos):
+        if seat.free_to_take(locked.now):
+            _change(seat, SeatState.NOT_FOR_SALE, None, None, locked, writes)
+    return _as_seen(seat_nos, locked), writes
+
+
+def decide_unblocks(seat_nos: Sequence[int], locked: Locked) -> tuple[dict[int, SeatState] | Refused, Writes]:
+    """Put blocked seats back on sale; all others are left as they are. Answers like `decide_blocks`."""
+    writes = Writes()
+    if refused := _unknown(seat_nos, locked):
+        return refused, writes
+    for seat in (locked.seats[seat_no] for seat_no in seat_nos):
+        if seat.state is SeatState.NOT_FOR_SALE:
+            _change(seat, SeatState.FREE, None, None, locked, writes)
+    return _as_seen(seat_nos, locked), writes
+
+
+def _unknown(seat_nos: Iterable[int], locked: Locked) -> Refused | None:
+    unknown = tuple(seat_no for seat_no in seat_nos if seat_no not in locked.seats)
+    return Refused(Refusal.UNKNOWN_SEAT, unknown) if unknown else None
+
+
+def _as_seen(seat_nos: Iterable[int], locked: Locked) -> dict[int, SeatState]:
+    """How seats stand for whoever asks now: one whose hold has run out is free."""
+    seats = (locked.seats[seat_no] for seat_no in seat_nos)
+    return {seat.seat_no: SeatState.FREE if seat.free_to_take(locked.now) else seat.state for seat in seats}
+
+
 def decide_expiries(hold_ids: Sequence[int], locked: Locked) -> tuple[int, Writes]:
     """Show the seats of holds past their deadline as free; how many holds that were.
 

@@ -83,6 +83,15 @@ WHERE shard_id = %(shard_id)s AND seat_no = ANY (%(seat_nos)s::integer[]) AND or
 ORDER BY seat_no
 FOR UPDATE;
 
+-- name: lock_seats
+-- Seats by number, whoever has them: an organiser takes them off sale or puts them back, and hears of those that are
+-- somebody's. No buyer and no hold is locked: a seat that only names a run-out hold is lost to it, as to anybody.
+SELECT seat_no, change_no, tier, state, hold_id, held_until
+FROM seat
+WHERE shard_id = %(shard_id)s AND seat_no = ANY (%(seat_nos)s)
+ORDER BY seat_no
+FOR UPDATE;
+
 -- name: write_seats
 -- Every change raises the seat's change number, so that caches and maps only move forward. A batch has few different
 -- deadlines: each travels once, and a seat names its own by its place among them.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from onsale import limits
 from onsale.catalog import Catalog, Event, Layout
 from onsale.inventory import settle, store
-from onsale.inventory.best import Finder
+from onsale.inventory.best import Choices, Finder
 from onsale.inventory.errors import (
     DuplicateSeat,
     HoldExpired,
@@ -18,13 +18,16 @@ from onsale.inventory.errors import (
     TooManySeats,
 )
 from onsale.inventory.facts import SaleLaidDown
-from onsale.inventory.model import Ask, Hold, HoldView, Sale
+from onsale.inventory.model import Ask, Hold, HoldView, Sale, SeatState
 from onsale.inventory.seatmap import Picture, SeatMap
 from onsale.inventory.take import Taker
 from onsale.kit import db, ids
 from onsale.kit.facts import Facts
 from onsale.kit.ids import PersonKey, ShardId
 from onsale.kit.problems import KeyReused, NotFound, Overloaded
+
+Kept = OrderedDict[ShardId, tuple[Picture, Choices]]
+"""The choices of the latest picture of a shard: less what this process chose since, or as the picture has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Inventory:
         self._facts = facts
         self._taker = Taker(database, facts)
         self._finders: OrderedDict[str, Finder] = OrderedDict()
-        self._choices: OrderedDict[ShardId, tuple[Picture, bytearray]] = OrderedDict()
+        self._choices: Kept = OrderedDict()
+        self._pristine: Kept = OrderedDict()
         self.seat_map = SeatMap(database)
 
     async def hold(
@@ -76,15 +80,17 @@ class Inventory:
             picture = await self.seat_map.picture(shard_id, fresh=attempt > 0)
             if not picture.states:
                 raise NotOnSale
-            choices = self._choosable(shard_id, picture, finder)
+            choices = _choosable(self._choices, shard_id, picture, finder)
             seats = finder.find(choices, best.quantity, zones, within)
             if seats is None:
+                if attempt == 0:
+                    continue
                 # What this process is about to ask for may yet be refused; without that, nothing is left to wait for.
-                if attempt > 0 and finder.find(finder.choosable(picture.states), best.quantity, zones, within) is None:
+                pristine = _choosable(self._pristine, shard_id, picture, finder)
+                if finder.find(pristine, best.quantity, zones, within) is None:
                     return await self._answered(event_id, person, key_hash)
                 continue
-            for seat_no in seats:  # The next asker of this process looks elsewhere at once.
-                choices[seat_no] = ord("1")
+            finder.take(choices, seats)  # The next asker of this process looks elsewhere at once.
             try:
                 return await self.hold(event_id, person, seats, key_hash)
             except SeatsTaken:
@@ -178,6 +184,22 @@ class Inventory:
         if not await store.write_stopped(tx, ids.shard_of(event_id), stopped):
             raise NotOnSale
 
+    async def block(
+        self, event_id: int, blocked: bool, seats: Sequence[int] = (), section: str | None = None
+    ) -> dict[int, SeatState]:
+        """Take seats or a whole section off sale, or put them back, as many as possible; how each stands then.
+
+        Raises TooManySeats, UnknownSeat, NotOnSale, and NotFound for a section the venue does not have.
+        """
+        event = await self._catalog.event(event_id)
+        if section is not None:
+            seats = _section(await self._catalog.layout(event), section)
+        if len(seats) > limits.BLOCK_SEATS_MAX:
+            raise TooManySeats(f"At most {limits.BLOCK_SEATS_MAX} seats at once", limit=limits.BLOCK_SEATS_MAX)
+        shard_id = ids.shard_of(event_id)
+        async with self._database.pipelined(shard_id) as tx:
+            return await settle.block(self._facts, tx, shard_id, seats, blocked)
+
     async def call_off(self, tx: db.Tx, event_id: int, called_off: bool) -> None:
         """The organiser's word as the sale knows it, apart from `stop`: taking it back lifts nobody else's stop.
 
@@ -210,14 +232,15 @@ class Inventory:
         self._finders.move_to_end(key)
         return layout, self._finders[key]
 
-    def _choosable(self, shard_id: ShardId, picture: Picture, finder: Finder) -> bytearray:
-        """The picture as this process chooses from it: with its own latest choices and the seats kept back as taken."""
-        known = self._choices.get(shard_id)
-        if known is None or known[0] is not picture:
-            self._choices[shard_id] = known = (picture, finder.choosable(picture.states))
-            if len(self._choices) > limits.SHARDS_IN_MIND_MAX:
-                self._choices.popitem(last=False)
-        return known[1]
+
+def _choosable(kept: Kept, shard_id: ShardId, picture: Picture, finder: Finder) -> Choices:
+    """What to choose from in a picture, one and the same for all who ask of it."""
+    known = kept.get(shard_id)
+    if known is None or known[0] is not picture:
+        kept[shard_id] = known = (picture, finder.choosable(picture.states))
+        if len(kept) > limits.SHARDS_IN_MIND_MAX:
+            kept.popitem(last=False)
+    return known[1]
 
 
 def _wish(event: Event, layout: Layout, best: Best) -> tuple[frozenset[int] | None, range | None]:
@@ -229,8 +252,12 @@ def _wish(event: Event, layout: Layout, best: Best) -> tuple[frozenset[int] | No
             raise NotFound("This event has no such price tier")
         zones = frozenset(found[0].zones)
     if best.section is not None:
-        try:
-            within = layout.section_range(best.section)
-        except KeyError:
-            raise NotFound("This venue has no such section") from None
+        within = _section(layout, best.section)
     return zones, within
+
+
+def _section(layout: Layout, name: str) -> range:
+    try:
+        return layout.section_range(name)
+    except KeyError:
+        raise NotFound("This venue has no such section") from None

@@ -1,4 +1,5 @@
 """What becomes of a hold: more time, a sale, a release, the end of its time. Each acts on all its seats or on none.
+Beside it, what the organiser does with seats nobody has.
 
 The functions that take a transaction are called by rooms above, which commit them together with their own rows.
 """
@@ -8,15 +9,19 @@ from datetime import datetime
 
 from onsale import limits
 from onsale.inventory import store
+from onsale.inventory.errors import NotOnSale, problem_of
 from onsale.inventory.facts import SeatsSold
 from onsale.inventory.model import (
     Hold,
+    Refused,
     SeatState,
+    decide_blocks,
     decide_confirmations,
     decide_expiries,
     decide_extensions,
     decide_releases,
     decide_returns,
+    decide_unblocks,
 )
 from onsale.inventory.take import record_changes
 from onsale.kit import db
@@ -70,6 +75,24 @@ async def take_back(
     await store.write(tx, shard_id, writes)
     await record_changes(facts, tx, shard_id, writes)
     return count
+
+
+async def block(
+    facts: Facts, tx: db.Tx, shard_id: ShardId, seat_nos: Sequence[int], blocked: bool, now: datetime | None = None
+) -> dict[int, SeatState]:
+    """Take seats off sale, or put them back, as many as possible; how each stands then.
+
+    Raises NotOnSale, and UnknownSeat with nothing changed.
+    """
+    locked = await store.lock_seats(tx, shard_id, seat_nos, now)
+    if locked is None:
+        raise NotOnSale
+    answers, writes = (decide_blocks if blocked else decide_unblocks)(seat_nos, locked)
+    if isinstance(answers, Refused):
+        raise problem_of(answers)
+    await store.write(tx, shard_id, writes)
+    await record_changes(facts, tx, shard_id, writes)
+    return answers
 
 
 async def sweep(database: db.Database, facts: Facts, now: datetime | None = None) -> int:

@@ -57,6 +57,15 @@ async def lock_sold(tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: i
     return _locked(_NEVER, await buyers.fetchall(), await seats.fetchall(), [])
 
 
+async def lock_seats(tx: db.Tx, shard_id: ShardId, seat_nos: Sequence[int], now: datetime | None) -> Locked | None:
+    """Lock seats by their numbers, whoever has them. None: nothing is on sale here."""
+    named = {"shard_id": shard_id, "seat_nos": sorted(seat_nos), "now": now}
+    sale = await tx.execute(SQL.read_sale, named)
+    seats = await tx.execute(SQL.lock_seats, named)
+    row = await sale.fetchone()
+    return None if row is None else _locked(row[0], [], await seats.fetchall(), [])
+
+
 def _locked(now: datetime, buyers: list[Any], seats: list[Any], holds: list[Any]) -> Locked:
     return Locked(
         now,

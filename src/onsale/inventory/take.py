@@ -9,7 +9,7 @@ from operator import attrgetter
 from onsale import limits
 from onsale.inventory import store
 from onsale.inventory.errors import NotOnSale, problem_of
-from onsale.inventory.facts import SeatsHeld, SeatsReleased
+from onsale.inventory.facts import SeatsBlocked, SeatsHeld, SeatsReleased
 from onsale.inventory.model import Ask, HoldView, Refused, SeatState, Writes, decide_holds, whole
 from onsale.kit import db
 from onsale.kit.coalesce import Coalescer
@@ -91,3 +91,5 @@ async def record_changes(facts: Facts, tx: db.Tx, shard_id: ShardId, writes: Wri
         await facts.record(tx, SeatsHeld(shard_id=shard_id, seats=held))
     if released := writes.seats_now(SeatState.FREE):
         await facts.record(tx, SeatsReleased(shard_id=shard_id, seats=released))
+    if blocked := writes.seats_now(SeatState.NOT_FOR_SALE):
+        await facts.record(tx, SeatsBlocked(shard_id=shard_id, seats=blocked))

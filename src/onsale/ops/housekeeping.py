@@ -7,7 +7,7 @@ from functools import partial
 from onsale import limits
 from onsale.accounts import Accounts
 from onsale.checkout import Payments
-from onsale.inventory import Inventory, SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold
+from onsale.inventory import Inventory, SaleLaidDown, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold
 from onsale.kit import clock, db, facts, idempotency, ids, tasks, telemetry
 from onsale.kit.ids import ShardId
 from onsale.kit.problems import Unavailable
@@ -77,7 +77,7 @@ class Housekeeping:
 
     async def _count_seats(self) -> None:
         """Tell the catalogue the seats left of events whose seats change, about once a second each."""
-        kinds = (SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold)
+        kinds = (SaleLaidDown, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold)
         every_s = limits.COUNT_SEATS_EVERY_S
         async for batch in facts.follow(self._database, kinds, every_s, again_s=limits.COUNT_SEATS_AGAIN_S):
             changed = {ids.event_of(ShardId(fact.shard_id)) for fact in batch}

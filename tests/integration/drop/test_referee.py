@@ -62,6 +62,10 @@ FROM generate_series(2, 99) AS seat_no;
 INSERT INTO fact (shard_id, kind, body)
 SELECT 64, 'SeatsSold', jsonb_build_object('seats', jsonb_agg(jsonb_build_array(seat_no, 2)))
 FROM generate_series(2, 81) AS seat_no GROUP BY seat_no / 8;
+UPDATE seat SET state = 3, change_no = 1 WHERE seat_no = 197;
+UPDATE seat SET change_no = 2 WHERE seat_no = 198;
+INSERT INTO fact (shard_id, kind, body) VALUES
+(64, 'SeatsBlocked', '{"seats": [[197, 1], [198, 1]]}'), (64, 'SeatsReleased', '{"seats": [[198, 2]]}');
 INSERT INTO fact (shard_id, kind, body)
 SELECT 64, kind, jsonb_build_object('order_id', k)
 FROM generate_series(1, 40) AS k, unnest(ARRAY['OrderPaid', 'PaymentCaptured']) AS kind;

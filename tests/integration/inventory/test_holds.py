@@ -290,7 +290,7 @@ async def test_forgetting_waits_for_nobody(shop):
 async def test_a_snapshot_and_the_facts_after_it_give_a_fresh_snapshot(shop):
     """For every kind of change; and the version, which is the sum of the change numbers, agrees at every step."""
     states, numbers = ["f"] * 60, dict.fromkeys(range(60), 0)
-    letters, heard = {"SeatsHeld": "h", "SeatsReleased": "f", "SeatsSold": "s"}, 1
+    letters, heard = {"SeatsHeld": "h", "SeatsReleased": "f", "SeatsSold": "s", "SeatsBlocked": "n"}, 1
 
     async def agree(*kinds):
         nonlocal heard
@@ -323,6 +323,10 @@ async def test_a_snapshot_and_the_facts_after_it_give_a_fresh_snapshot(shop):
     await agree("SeatsReleased")
     hold = (await shop.hold(BOB, 9)).hold
     await agree("SeatsHeld")
+    await shop.inventory.block(shop.event_id, True, [8, 9, 10])
+    await agree("SeatsBlocked")
+    await shop.inventory.block(shop.event_id, False, [8, 9])
+    await agree("SeatsReleased")
     await shop.inventory.let_go(shop.shard_id, hold.hold_id, BOB)
     await agree("SeatsReleased")
     with pytest.raises(UnknownSeat):

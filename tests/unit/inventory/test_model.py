@@ -411,6 +411,104 @@ def test_a_hold_knows_the_tier_of_each_of_its_seats():
     assert (hold.expires_at, hold.max_until) == (START + timedelta(seconds=300), START + timedelta(seconds=600))
 
 
+# -- the organiser's blocks --------------------------------------------------------------------------------------------
+
+
+def test_a_blocked_seat_is_nobodys_until_it_is_put_back():
+    play("""
+        t+0  block A1 A2          -> blocked blocked
+        t+1  ann holds A1 A3      -> seats_taken A1
+        t+1  look A1 A2 A3        -> not_for_sale not_for_sale free
+        t+2  unblock A1           -> free
+        t+3  ann holds A1 A3      -> held
+        t+4  ann pays             -> sold
+        t+5  bob holds A2         -> seats_taken A2
+    """)
+
+
+def test_blocking_takes_what_is_free_and_names_what_it_must_not_touch():
+    play("""
+        t+0    ann holds A1 A2     -> held
+        t+0    bob holds A3        -> held
+        t+1    bob pays            -> sold
+        t+2    block A1 A2 A3 A4   -> held held sold blocked
+        t+2    changes A1 A2 A3 A4 -> 1 1 2 1
+        t+299  ann pays            -> sold
+        t+300  block A1 A2 A3 A4   -> sold sold sold blocked
+    """)
+
+
+def test_blocking_and_unblocking_again_changes_nothing():
+    play("""
+        t+0  block A1 A1     -> blocked blocked
+        t+1  block A1        -> blocked
+        t+1  changes A1 A2   -> 1 0
+        t+2  unblock A1 A2   -> free free
+        t+3  unblock A1 A2   -> free free
+        t+3  changes A1 A2   -> 2 0
+    """)
+
+
+@pytest.mark.parametrize("sweep", ["", "t+300 sweep -> swept 1"], ids=["not swept", "swept"])
+def test_a_run_out_hold_loses_a_blocked_seat_as_if_somebody_had_taken_it(sweep):
+    play(f"""
+        t+0        ann holds A1 A2 -> held
+        t+299.999  block A1        -> held
+        {sweep}
+        t+300      block A1        -> blocked
+        t+301      ann pays        -> hold_lost
+        t+302      ann extends     -> refused
+        t+303      unblock A1      -> free
+        t+304      ann pays        -> hold_lost
+        t+305      bob holds A1 A2 -> held
+    """)
+
+
+def test_the_sweep_and_a_release_leave_a_seat_that_was_blocked_meanwhile():
+    play("""
+        t+0    ann holds A1 A2 -> held
+        t+0    bob holds A3 A4 -> held
+        t+300  block A1 A3     -> blocked blocked
+        t+300  ann releases    -> released
+        t+301  sweep           -> swept 1
+        t+301  look A1 A2 A3 A4 -> not_for_sale free not_for_sale free
+        t+302  ann holds A2 A4 -> held
+    """)
+
+
+def test_unblocking_touches_nobodys_seat():
+    play("""
+        t+0    ann holds A1      -> held
+        t+0    bob holds A2      -> held
+        t+1    bob pays          -> sold
+        t+2    unblock A1 A2 A3  -> held sold free
+        t+300  unblock A1        -> free
+        t+301  ann pays          -> sold
+        t+302  changes A1 A2 A3  -> 2 2 0
+    """)
+
+
+def test_a_seat_that_is_not_there_refuses_the_whole():
+    play("""
+        t+0  block A1 E1 E2   -> unknown_seat E1 E2
+        t+0  look A1          -> free
+        t+1  block A1         -> blocked
+        t+2  unblock A1 E1    -> unknown_seat E1
+        t+2  look A1          -> not_for_sale
+    """)
+
+
+def test_a_stopped_sale_can_be_blocked_and_a_sold_seat_comes_back_free():
+    play("""
+        t+0  ann holds A1  -> held
+        t+1  ann pays      -> sold
+        t+2  stop          -> done
+        t+3  block A1 A2   -> sold blocked
+        t+4  ann returns   -> returned 1
+        t+5  look A1 A2    -> free not_for_sale
+    """)
+
+
 # -- batches -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The decisions against a reference of plain dictionaries, over any course of asks, payments, sweeps and time.
+"""The decisions against a reference of plain dictionaries, over any course of asks, payments, blocks, sweeps and time.
 
 No seat has two owners, a hold is all or nothing, and nobody is told "taken" of a seat that is free.
 """
@@ -29,6 +29,7 @@ class Reference:
     now: int = 0
     owner: dict[int, int] = field(default_factory=dict)
     sold: dict[int, str] = field(default_factory=dict)
+    blocked: set[int] = field(default_factory=set)
     until: dict[int, int] = field(default_factory=dict)
     bound: dict[int, int] = field(default_factory=dict)
     seats: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -49,7 +50,8 @@ class Reference:
         if bought + sum(len(self.seats[hold]) for hold in kept) + len(wanted) > SMALL.seats_per_person:
             return "person_limit"
         given_up = set(self.mine[name]) - set(kept)
-        taken = [s for s in wanted if s in self.sold or (self.busy(s) and self.owner[s] not in given_up)]
+        gone = self.blocked | set(self.sold)
+        taken = [s for s in wanted if s in gone or (self.busy(s) and self.owner[s] not in given_up)]
         if taken:
             return taken
         self.forget(name, given_up)
@@ -65,6 +67,16 @@ class Reference:
     def forget(self, name, holds):
         self.mine[name] = [hold for hold in self.mine[name] if hold not in holds]
         self.owner = {seat: hold for seat, hold in self.owner.items() if hold not in holds}
+
+    def stands(self, seat):
+        gone = {SeatState.SOLD: seat in self.sold, SeatState.NOT_FOR_SALE: seat in self.blocked}
+        gone[SeatState.HELD] = self.busy(seat)
+        return next((state for state, so in gone.items() if so), SeatState.FREE)
+
+    def block(self, seat):
+        if self.stands(seat) is SeatState.FREE:
+            self.blocked.add(seat)
+            self.owner.pop(seat, None)
 
     def extend(self, name, hold):
         if not self.whole(name, hold) or self.now + 60 > self.bound[hold]:
@@ -149,6 +161,12 @@ class Sales(RuleBasedStateMachine):
             for seat in seats:
                 del self.reference.sold[seat]
 
+    @rule(seats=SEATS, blocked=st.booleans())
+    def the_organiser_blocks(self, seats, blocked):
+        for seat in seats:
+            self.reference.block(seat) if blocked else self.reference.blocked.discard(seat)
+        assert self.world.block(seats, blocked) == {seat: self.reference.stands(seat) for seat in seats}
+
     @rule()
     def the_sweeper_comes(self):
         """Nobody's answer may depend on it: the reference has no sweep at all."""
@@ -162,11 +180,9 @@ class Sales(RuleBasedStateMachine):
         self.world.check()
         for seat in self.world.seats.values():
             number = seat.seat_no
-            sold = seat.state is SeatState.SOLD
-            assert sold == (number in self.reference.sold), f"seat {number}"
-            busy = not sold and not seat.free_to_take(self.world.now)
-            assert busy == (not sold and self.reference.busy(number)), f"seat {number}"
-            if busy:
+            free = seat.free_to_take(self.world.now)
+            assert self.reference.stands(number) is (SeatState.FREE if free else seat.state), f"seat {number}"
+            if seat.state is SeatState.HELD and not free:
                 assert seat.hold_id == self.reference.owner[number]
         for name in NAMES:
             buyer = self.world.buyers.get(person(name))

@@ -20,12 +20,14 @@ from onsale.inventory.model import (
     Seat,
     SeatState,
     Writes,
+    decide_blocks,
     decide_confirmations,
     decide_expiries,
     decide_extensions,
     decide_holds,
     decide_releases,
     decide_returns,
+    decide_unblocks,
 )
 from onsale.kit.ids import PersonKey
 
@@ -109,6 +111,12 @@ class World:
         self._write(writes)
         return count
 
+    def block(self, numbers: Sequence[int], blocked: bool) -> dict[int, SeatState] | Refused:
+        decide = decide_blocks if blocked else decide_unblocks
+        answers, writes = decide(numbers, self._locked((), self._known(set(numbers)), ()))
+        self._write(writes)
+        return answers
+
     def sweep(self) -> int:
         due = [h.hold_id for h in self.holds.values() if h.state is HoldState.ACTIVE and h.expires_at <= self.now]
         count, writes = decide_expiries(due, self._locked_holds(due))
@@ -157,6 +165,7 @@ class World:
             held, sold = seat.state is SeatState.HELD, seat.state is SeatState.SOLD
             assert held <= (seat.hold_id is not None) and held == (seat.held_until is not None)
             assert sold == (seat.seat_no in self.orders) and not (sold and seat.hold_id)
+            assert seat.state is not SeatState.NOT_FOR_SALE or seat.hold_id is None
         for hold in self.holds.values():
             assert hold.expires_at <= hold.max_until
             if hold.state is HoldState.ACTIVE and hold.expires_at > self.now:
@@ -175,7 +184,7 @@ class Story:
 
     `holds A1 B2 [key K [body B]]` · `extends|pays|releases [#n]`, the person's n-th hold, else the latest · `returns`,
     the seats of the latest order · `sweep` · `look A1 B2`, what others see · `changes A1`, the seat's change number ·
-    `stop`, `go on`, the operator's word.
+    `stop`, `go on`, the operator's word · `block A1 B2`, `unblock A1 B2`, the organiser's: how each seat stands then.
     """
 
     def __init__(self, sale: Sale = SALE) -> None:
@@ -195,10 +204,11 @@ class Story:
         words = what.split()
         if words[0] == "sweep":
             return [f"swept {self.world.sweep()}"]
-        if words[0] == "look":
-            return [" ".join(self.world.seats[seat_no(name)].state.name.lower() for name in words[1:])]
-        if words[0] == "changes":
-            return [" ".join(str(self.world.seats[seat_no(name)].change_no) for name in words[1:])]
+        if words[0] in ("look", "changes"):
+            seats = [self.world.seats[seat_no(name)] for name in words[1:]]
+            return [" ".join(s.state.name.lower() if words[0] == "look" else str(s.change_no) for s in seats)]
+        if words[0] in ("block", "unblock"):
+            return [self._block(words[1:], words[0] == "block")]
         if words[0] in ("stop", "go"):
             self.world.sale = replace(self.world.sale, stopped=words[0] == "stop")
             return ["done"]
@@ -219,6 +229,13 @@ class Story:
             else:
                 said.append(f"has #{self.made[words[0]].index(answer.hold_id) + 1}")
         return said
+
+    def _block(self, names: list[str], blocked: bool) -> str:
+        answers = self.world.block([seat_no(name) for name in names], blocked)
+        if isinstance(answers, Refused):
+            return " ".join([answers.why, *map(seat_name, answers.seats)])
+        words = {state: state.name.lower() for state in SeatState} | {SeatState.NOT_FOR_SALE: "blocked"}
+        return " ".join(words[answers[seat_no(name)]] for name in names)
 
     def _ask(self, words: list[str]) -> Ask:
         names, _, rest = " ".join(words[2:]).partition(" key ")
