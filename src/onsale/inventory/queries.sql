@@ -88,7 +88,7 @@ FOR UPDATE;
 -- somebody's. No buyer and no hold is locked: a seat that only names a run-out hold is lost to it, as to anybody.
 SELECT seat_no, change_no, tier, state, hold_id, held_until
 FROM seat
-WHERE shard_id = %(shard_id)s AND seat_no = ANY (%(seat_nos)s)
+WHERE shard_id = %(shard_id)s AND seat_no = ANY (%(seat_nos)s::integer[])
 ORDER BY seat_no
 FOR UPDATE;
 

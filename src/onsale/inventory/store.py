@@ -59,7 +59,7 @@ async def lock_sold(tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: i
 
 async def lock_seats(tx: db.Tx, shard_id: ShardId, seat_nos: Sequence[int], now: datetime | None) -> Locked | None:
     """Lock seats by their numbers, whoever has them. None: nothing is on sale here."""
-    named = {"shard_id": shard_id, "seat_nos": sorted(seat_nos), "now": now}
+    named = {"shard_id": shard_id, "seat_nos": db.array(seat_nos), "now": now}
     sale = await tx.execute(SQL.read_sale, named)
     seats = await tx.execute(SQL.lock_seats, named)
     row = await sale.fetchone()
