@@ -4,9 +4,10 @@ Here is what every request and answer has in common: security headers, cross-sit
 """
 
 import contextlib
+from functools import lru_cache
 
 from onsale import limits
-from onsale.kit import asgi, clock, ids, problems, telemetry
+from onsale.kit import asgi, clock, heads, ids, problems, telemetry
 from onsale.kit.problems import Problem
 
 http_requests = telemetry.counter(
@@ -177,7 +178,18 @@ def _not_allowed(allowed: set[str]) -> Problem:
 
 async def _send(answer: asgi.Answer, scope: asgi.Scope, send: asgi.Send) -> None:
     """An answer of ours, none of which sets a header of SECURITY_HEADERS itself."""
+    if scope["method"] != "HEAD" and answer.status not in asgi.LENGTHLESS_STATUSES:
+        head = b"%bcontent-length: %d\r\n" % (_head(answer.headers), len(answer.body))
+        if heads.answer_whole(send, answer.status, head, answer.body):
+            return
     await asgi.send(answer, scope, send, SECURITY_HEADERS)
+
+
+@lru_cache(maxsize=256)
+def _head(own: tuple[tuple[str, str], ...]) -> bytes:
+    """Header lines of an answer and of every answer. Few answers differ in them: those with an ETag, and these pass by."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in own]).encode("latin-1")
+    return lines + b"".join([b"%b: %b\r\n" % pair for pair in SECURITY_HEADERS])
 
 
 def _with_security_headers(send: asgi.Send) -> asgi.Send:
