@@ -220,7 +220,7 @@ CREATE TABLE seat (
             ELSE false
         END
     )
-) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
 -- Carries what limits a person, and is locked first, so that two requests of one person cannot pass the limit together.
 CREATE TABLE buyer (
@@ -229,7 +229,7 @@ CREATE TABLE buyer (
     bought integer NOT NULL DEFAULT 0 CHECK (bought >= 0),
     holds bigint[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (shard_id, person)
-) WITH (fillfactor = 85);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
 -- state: 1 active, 2 run out (its owner may still complete while no seat of it is taken), 3 released, 4 replaced, 5 sold.
 CREATE TABLE hold (

@@ -152,10 +152,13 @@ ON CONFLICT DO NOTHING
 RETURNING true;
 
 -- name: lay_down_seats
--- All seats of a shard in one statement: the tiers come as one array in seat order.
+-- All seats of a shard in one statement: the tiers come as one array in seat order. Neighbours are laid into different
+-- pages (about 120 rows fit one): a batch takes neighbouring seats, and a page has room for a few new versions of its rows,
+-- not for all at once. So they stay in their page, where the next reader clears the old ones away, and no index grows.
 INSERT INTO seat (shard_id, seat_no, tier)
 SELECT %(shard_id)s, seat.number - 1, seat.tier
-FROM unnest(%(tiers)s::smallint[]) WITH ORDINALITY AS seat (tier, number);
+FROM unnest(%(tiers)s::smallint[]) WITH ORDINALITY AS seat (tier, number)
+ORDER BY seat.number / 32000, seat.number %% 256, seat.number;
 
 -- name: read_hold
 -- One hold and how many of its seats still carry it.

@@ -187,7 +187,7 @@ async def _send(answer: asgi.Answer, scope: asgi.Scope, send: asgi.Send) -> None
 
 @lru_cache(maxsize=256)
 def _head(own: tuple[tuple[str, str], ...]) -> bytes:
-    """Header lines of an answer and of every answer. Few answers differ in them: those with an ETag, and these pass by."""
+    """Header lines of an answer and of every answer. Few answers differ in them: only those with an ETag pass by."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in own]).encode("latin-1")
     return lines + b"".join([b"%b: %b\r\n" % pair for pair in SECURITY_HEADERS])
 

@@ -112,11 +112,11 @@ class BoundedHeads(HttpToolsProtocol):
 
 
 def answer_whole(send: Any, status: int, head: bytes, body: bytes) -> bool:
-    """Write a whole answer in one piece, where `send` is uvicorn's and nothing about the connection is out of the ordinary.
+    """Write a whole answer in one piece, if `send` is uvicorn's and nothing about the connection is unusual.
 
     `head` is header lines as they go over the wire, content-length among them. False: nothing was written, use `send`.
-    Through ASGI's two messages each header is checked, joined and written again for every answer, in two packets: that is
-    a sixth of what a refused attempt to hold seats costs.
+    Through ASGI's two messages each header is checked, joined and written again for every answer, in two packets: a
+    sixth of what a refused attempt to hold seats costs.
     """
     cycle = getattr(send, "__self__", None)
     if not isinstance(cycle, RequestResponseCycle) or cycle.response_started or cycle.disconnected:

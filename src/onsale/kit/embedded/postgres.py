@@ -52,6 +52,8 @@ SETTINGS: Mapping[str, str] = {
     # A whole sale fits between two checkpoints, each of which makes the following writes dearer (full pages).
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
+    # A sale turns over its hot tables in minutes: what is dead is cleared away soon, while it is still in memory.
+    "autovacuum_naptime": "10s",
     # A burst of commits does not wait for room in the log's buffer.
     "wal_buffers": "16MB",
     # Disks of today seek for nothing: index lookups by array must look as cheap as they are.
