@@ -220,7 +220,7 @@ CREATE TABLE seat (
             ELSE false
         END
     )
-) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0, fillfactor = 80);
 
 -- Carries what limits a person, and is locked first, so that two requests of one person cannot pass the limit together.
 CREATE TABLE buyer (

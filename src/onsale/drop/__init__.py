@@ -2,6 +2,7 @@
 
 Purpose
     `load`     pieces of work at the moments they are due, whatever the system does meanwhile (open loop)
+    `volley`   prepared requests by the ten thousand a second, for benchmarks (open loop)
     `buyout`   a crowd of fans who behave, from session to tickets, until the event is sold out
     `referee`  every invariant of design.md section 3 as a query that returns the rows that break it
 It stands outside the house: it talks HTTP like anybody, reads tables in read-only transactions, imports `kit` only
@@ -18,6 +19,7 @@ from onsale.drop.fan import Habits
 from onsale.drop.load import Report, merged, run
 from onsale.drop.referee import Verdict, referee
 from onsale.drop.schedule import Schedule
+from onsale.drop.volley import Shot, Volley
 
 __all__ = [
     "BuyoutReport",
@@ -26,7 +28,9 @@ __all__ = [
     "Report",
     "RequestFailed",
     "Schedule",
+    "Shot",
     "Verdict",
+    "Volley",
     "buy_out",
     "fan_address",
     "merged",

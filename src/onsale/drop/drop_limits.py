@@ -12,6 +12,12 @@ ANSWER_MAX_BYTES = 64 * 1024 * 1024
 # A server may close a kept connection just as we write to it. Once is that race; twice is something else.
 STALE_RETRIES_MAX = 1
 
+# --- volley ----------------------------------------------------------------------------------------------------------
+# Connections that are being opened at a time: below any listen queue.
+CONNECTIONS_AT_ONCE_MAX = 200
+# A server that is being started again takes a second or two; whoever lost a connection knocks this often.
+RECONNECT_AFTER_S = 0.1
+
 # --- load -----------------------------------------------------------------------------------------------------------
 # A day. Nothing that a load run waits for lasts longer, and with it no histogram has more than 7,400 buckets.
 LATENCY_MAX_S = 86_400

@@ -18,7 +18,7 @@ _BUCKETS = 1 << _BUCKET_BITS
 
 _VALUE_MAX_US = LATENCY_MAX_S * 1_000_000
 
-PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -29,6 +29,7 @@ class Summary(msgspec.Struct, frozen=True):
     min_s: float
     p50_s: float
     p90_s: float
+    p95_s: float
     p99_s: float
     p999_s: float
     max_s: float
@@ -94,6 +95,7 @@ class Histogram:
             min_s=self._min_us / 1_000_000 if self.count else 0.0,
             p50_s=values[50.0],
             p90_s=values[90.0],
+            p95_s=values[95.0],
             p99_s=values[99.0],
             p999_s=values[99.9],
             max_s=self._max_us / 1_000_000,

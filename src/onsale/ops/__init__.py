@@ -12,7 +12,7 @@ from onsale.ops.doctor import examine, settings_table, warnings
 from onsale.ops.health import DatabaseCheck
 from onsale.ops.health import router as health_router
 from onsale.ops.housekeeping import Housekeeping
-from onsale.ops.machine import MachineError, data_folder, environment, listening, machine, servers_for
+from onsale.ops.machine import Machine, MachineError, data_folder, environment, listening, machine, servers_for
 from onsale.ops.routes import router
 from onsale.ops.sale import SaleControl
 from onsale.ops.seed import SeedMark, SeedReport, organiser_named, seed
@@ -20,6 +20,7 @@ from onsale.ops.seed import SeedMark, SeedReport, organiser_named, seed
 __all__ = [
     "DatabaseCheck",
     "Housekeeping",
+    "Machine",
     "MachineError",
     "SaleControl",
     "SeedMark",
