@@ -1,4 +1,4 @@
-"""The command line: up, serve, work, gateway, migrate, seed, import, chart, drop, audit, grant, doctor."""
+"""The command line: up, serve, work, gateway, migrate, seed, import, chart, drop, bench, audit, grant, doctor."""
 
 import signal
 import socket
@@ -21,6 +21,8 @@ from rich.table import Table
 from onsale import app as composition
 from onsale import config, drop, limits, ops
 from onsale.accounts import Role as PersonRole
+from onsale.bench import StageError
+from onsale.bench import app as bench_app
 from onsale.catalog import TICKIT_FILES, BadTickit, Season, demo_season, encode_chart, generate_chart, read_tickit
 from onsale.checkout import run_sandbox
 from onsale.kit import capacity, chance, clock, telemetry
@@ -36,6 +38,7 @@ app = typer.Typer(
 )
 chart_app = typer.Typer(help="Seating charts.", no_args_is_help=True)
 app.add_typer(chart_app, name="chart")
+app.add_typer(bench_app, name="bench")
 
 console = Console(stderr=True)
 
@@ -326,6 +329,8 @@ def _plain_errors() -> Iterator[None]:
         _end("bad_setting", str(error))
     except (ops.MachineError, EmbeddedError) as error:
         _end(error.code, str(error))
+    except StageError as error:
+        _end("cannot_measure", str(error))
     except MigrationError as error:
         _end("migration_changed", str(error))
     except Problem as error:

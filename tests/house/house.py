@@ -33,10 +33,11 @@ ROOMS = (
     "drop",
 )
 
-# Homes that are no rooms: the kit is open to all, migrations hold numbered SQL.
-NO_ROOMS = {"kit", "migrations"}
+# Homes that are no rooms: the kit is open to all, migrations hold numbered SQL, benches are commands.
+NO_ROOMS = {"kit", "migrations", "bench"}
 # Where the SQL files stand that are not a room's queries.sql, each with its reason.
 OTHER_SQL = {
+    "onsale/bench/looks.sql",  # A bench looks at the tables of a house that was made for it.
     "onsale/drop/audit.sql",  # The referee reads everybody's tables: that is what a referee is for.
     "onsale/checkout/gateways/sandbox.sql",  # The sandbox is a foreign shop with a book of its own, in SQLite.
 }

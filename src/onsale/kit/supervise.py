@@ -116,7 +116,7 @@ class Supervisor:
         try:
             child.process = subprocess.Popen(
                 [*_tied_to_us(), *child.command.argv],
-                env={**os.environ, **child.command.env},
+                env=environment(child.command.env),
                 start_new_session=True,
                 pass_fds=child.command.fds,
             )
@@ -149,6 +149,11 @@ class Supervisor:
         _signal_group(process, signal.SIGKILL)
         process.wait()
         child.process = None
+
+
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """What a process of ours is given: what we were given, and more."""
+    return {**os.environ, **more}
 
 
 def backoff_s(deaths: int) -> float:
