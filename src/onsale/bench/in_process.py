@@ -35,7 +35,7 @@ class _Told(msgspec.Struct):
 
 
 def compare(stage: Stage, events: tuple[int, int]) -> InProcess:
-    """The same holds, by onsale and by SELECT ... FOR UPDATE, on an event each. Raises StageError where there is no bench/."""
+    """The same holds, by onsale and by SELECT ... FOR UPDATE, on an event each. Raises StageError."""
     need_baselines()
     ours, plain = _way(stage, "onsale", events[0]), _way(stage, "for_update", events[1])
     return InProcess(ours, plain, ours.per_cpu_s / plain.per_cpu_s)
