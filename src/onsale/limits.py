@@ -102,8 +102,15 @@ SEATS_PER_HOLD_MAX = 20
 SEATS_PER_HOLD_DEFAULT = 8
 # A batch is one transaction: long enough to share the commit, short enough that the slowest waits under 50 ms.
 HOLD_BATCH_MAX = 256
-# Requests waiting for a batch, per shard and process; beyond it the answer is 503 at once, never a timeout.
-HOLD_QUEUE_MAX = 4_096
+# Requests waiting for a batch, per shard and process: a whole burst may. What turns people away is time...
+HOLD_QUEUE_MAX = HOT_REQUESTS_UNDER_WAY_MAX
+# ...for a fan who clicked has looked at a spinner long enough: who would wait, or has waited, longer is told 503.
+HOLD_WAIT_MAX_S = 1.0
+# A batch that met a deadlock or lost its connection runs again: the second try mostly passes, the third is for luck.
+HOLD_TRIES_MAX = 3
+# No try begins later than this after the first. PostgreSQL finds a deadlock after 1 s, so two of them fit; who waited
+# in vain for a lock, a statement or a connection does not do it twice while hundreds wait behind.
+HOLD_AGAIN_WITHIN_S = 2.5
 # Asks of one person that wait at once; they travel one at a time. A browser has one, two tabs have two.
 HOLD_ASKS_PER_PERSON_MAX = 4
 # Batches of two processes may add the same new buyer at once, and one of them begins anew, at once: so often.
@@ -200,6 +207,11 @@ STATEMENT_TIMEOUT_S = 10.0
 LOCK_TIMEOUT_S = 5.0
 # A transaction in which nothing happens for this long belongs to a process that hangs.
 IDLE_IN_TRANSACTION_TIMEOUT_S = 15.0
+# Before a batch runs again, at random from nothing to twice this: what was in the way has mostly gone by then.
+BATCH_PAUSE_S = 0.05
+# Asks found out, one by one, to make their batch fail. More at once are no bad asks but a bug met by all; looking for
+# each of them would cost two transactions an ask.
+BATCH_POISONED_MAX = 8
 # A Redis that does not answer in this time is treated as away; everything goes on without it.
 REDIS_TIMEOUT_S = 0.5
 REDIS_CONNECTIONS_MAX = 32
@@ -255,6 +267,10 @@ assert CONNECT_TIMEOUT_S < CONNECTION_WAIT_S, "who waits for a connection learns
 assert CONNECTION_WAIT_S < READY_WAIT_S, "a crowded pool says so itself, before the question is given up"
 assert CONNECTION_QUEUE_MAX < HOT_REQUESTS_UNDER_WAY_MAX, "the queue behind has an end before the one in front"
 assert JOBS_RUNNING_MAX <= CRUNCH_WORK_MAX, "a job never finds the queue for its letter full"
+assert HOLD_AGAIN_WITHIN_S < CONNECTION_WAIT_S < LOCK_TIMEOUT_S, "nobody waits in vain for the same thing twice"
+assert HOLD_WAIT_MAX_S + HOLD_AGAIN_WITHIN_S + CONNECTION_WAIT_S + DATABASE_ANSWER_WAIT_S < SHUTDOWN_GRACE_S, (
+    "a hold is answered before its process goes, also when its last try meets silence"
+)
 assert RECONCILE_AFTER_S < GATEWAY_TIMEOUT_S, "asking twice is harmless; waiting twice as long is not"
 assert OPEN_FILES_MAX > HTTP_CONNECTIONS_MAX + GATEWAY_CONNECTIONS_MAX + REDIS_CONNECTIONS_MAX, "sockets fit"
 assert SEATS_PER_HOLD_DEFAULT <= SEATS_PER_HOLD_MAX

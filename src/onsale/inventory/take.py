@@ -39,8 +39,13 @@ class Taker:
                 name="hold",
                 batch_max=limits.HOLD_BATCH_MAX,
                 queue_max=limits.HOLD_QUEUE_MAX,
+                wait_max_s=limits.HOLD_WAIT_MAX_S,
                 lane_of=attrgetter("person"),
                 lane_max=limits.HOLD_ASKS_PER_PERSON_MAX,
+                # Also where the commit may have passed before the connection was lost: `model._repeated` finds it.
+                again=(db.Contended, db.DatabaseAway),
+                tries_max=limits.HOLD_TRIES_MAX,
+                again_within_s=limits.HOLD_AGAIN_WITHIN_S,
                 hopeless=(db.DatabaseAway,),
             )
             self._batches[shard_id] = batch
