@@ -20,8 +20,8 @@ HTTP_CONNECTIONS_MAX = 20_000
 OPEN_FILES_MAX = HTTP_CONNECTIONS_MAX + 1_000
 # Hot requests under way in one process: a burst of 10,000 fits, and beyond it the answer is 503 with Retry-After.
 HOT_REQUESTS_UNDER_WAY_MAX = 12_000
-# New objects between two looks for garbage in cycles: about ten large batches, a few megabytes.
-GARBAGE_OBJECTS_MAX = 50_000
+# New objects between two looks for garbage in cycles: a burst of 10,000 requests under way, some 20 MB.
+GARBAGE_OBJECTS_MAX = 200_000
 # E-mail addresses end at 254 characters (RFC 5321, 4.5.3.1.3).
 EMAIL_MAX_LENGTH = 254
 # A search longer than this finds nothing anyway.

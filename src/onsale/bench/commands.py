@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 import uvloop
 from rich.console import Console
+from rich.progress import Progress
 
-from onsale.bench import holds, hot, report, storage
+from onsale.bench import holds, hot, report, soak, storage
 from onsale.bench.attempts import Mix
 from onsale.bench.in_process import InProcess, compare
 from onsale.bench.stage import Stage, stage
-from onsale.kit import capacity
+from onsale.kit import capacity, chance
 
 app = typer.Typer(help="Measure this machine with a house of its own.", no_args_is_help=True)
 console = Console(stderr=True)
@@ -97,6 +98,27 @@ def storage_command(seats: int = 100_000, out: Out = Path("bench-results")) -> N
             found = storage.judged(sold, uvloop.run(storage.cycles(made)), seats)
         _say(f"Growth from cycle {storage.CYCLES_BEFORE} to {storage.CYCLES}: {found.growth:.2f}")
         _say(f"Written: {report.keep(out, 'storage', report.circumstances(made), found)}")
+    raise typer.Exit(0 if found.passed else 1)
+
+
+@app.command("soak")
+def soak_command(
+    attempts: Annotated[int, typer.Option(help="So many, in all.")] = 10_000_000,
+    rate: Annotated[float, typer.Option(help="A second.")] = 6_000.0,
+    fault_every_s: Annotated[float, typer.Option(help="A fault about every so many seconds.")] = 20.0,
+    web: Web = 2,
+    seats: int = 100_000,
+    soak_seed: Annotated[int | None, typer.Option("--seed", help="The same seed, the same wishes and faults.")] = None,
+    out: Out = Path("bench-results"),
+) -> None:
+    """Millions of attempts while processes, PostgreSQL and Redis die; then whether a seat was ever held twice."""
+    seed = chance.fresh_seed() if soak_seed is None else soak_seed
+    _say(f"Seed {seed}")
+    with stage(seats, 1, say=_say, hold_s=soak.HOLD_S) as made, made.serving(web) as supervisor:
+        with Progress(console=console) as bar:
+            found = uvloop.run(soak.run(made, supervisor, attempts, rate, seed, fault_every_s, bar))
+        console.print(report.soak_table(found))
+        _say(f"Written: {report.keep(out, 'soak', report.circumstances(made), found)}")
     raise typer.Exit(0 if found.passed else 1)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from onsale import __version__
 from onsale.bench import plots
 from onsale.bench.cpu import GENERATOR, PARTS
 from onsale.bench.holds import Run
+from onsale.bench.soak import Soak
 from onsale.bench.stage import Stage
 from onsale.kit import clock
 
@@ -74,3 +76,28 @@ def plot_runs(folder: Path, name: str, runs: Sequence[Run]) -> list[Path]:
     parts = {part: [run.cpu_us[part] for run in best.values()] for part in (*PARTS[:4], GENERATOR)}
     plots.stacks(cost, "CPU of an attempt at the best rate", "microseconds", best, parts)
     return [latency, cost]
+
+
+def soak_table(found: Soak) -> Table:
+    """Counts of answers, faults and wrongs."""
+    evidence = found.evidence
+    title = f"Soak: {found.attempts:,} attempts, {len(found.faults)} faults, seed {found.seed}"
+    table = Table(title=title, caption="good" if found.passed else "BROKEN", show_header=False)
+    rows: dict[str, object] = {
+        **found.outcomes,
+        **{f"fault: {kind}": count for kind, count in Counter(fault.fault for fault in found.faults).items()},
+        "holds in the table": evidence.holds,
+        "holds answered, looked for": evidence.answered_holds,
+        "refusals looked at": evidence.refusals,
+        "SEATS HELD TWICE": evidence.double,
+        "ANSWERED HOLDS LOST": evidence.lost,
+        "FALSELY REFUSED": evidence.falsely_refused,
+        "referee's broken checks": ", ".join(found.referee_broken) or "none",
+        "p50, p99 ms": f"{found.p50_ms:.1f}, {found.p99_ms:.1f}",
+        "longest time without an answer, s": f"{found.longest_gap_s:.2f}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+    for example in evidence.examples:
+        table.add_row("", example)
+    return table
