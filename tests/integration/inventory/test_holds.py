@@ -360,16 +360,6 @@ async def test_a_refused_ask_does_not_fail_its_neighbours_in_a_batch(shop):
     assert await shop.seats(1, 2, 3, 9, 10, 20) == "hhhhff"
 
 
-async def test_an_ask_the_database_cannot_bear_fails_its_whole_batch_and_nothing_of_it_is_written(shop):
-    """Not yet isolated: an id drawn twice (one in 2^63) takes its neighbours along. All of them may ask again."""
-    known = (await shop.hold(CAT, 9)).hold
-    taker, asks = Taker(shop.database, shop.facts), [Ask(ANN, (1,), known.hold_id), Ask(BOB, (2,), new_id())]
-    answers = await asyncio.gather(*(taker.take(shop.shard_id, ask) for ask in asks), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [psycopg.errors.UniqueViolation] * 2
-    assert await shop.seats(1, 2) == "ff"
-    assert (await taker.take(shop.shard_id, asks[1])).whole
-
-
 async def test_rivals_in_one_process_are_answered_in_the_order_they_came(shop):
     persons = [new_person() for _ in range(40)]
     answers = await asyncio.gather(*(shop.hold(person, 7) for person in persons), return_exceptions=True)

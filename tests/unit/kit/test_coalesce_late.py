@@ -147,6 +147,21 @@ async def test_who_left_a_full_lane_makes_room_at_once():
     assert trips.batches == [[0], [11], [12], [14], [15]]
 
 
+async def test_who_left_a_full_lane_makes_room_in_the_queue_too():
+    trips, batch, first = await blocked(queue_max=5, lane_of=lambda ask: ask // 10, lane_max=4)
+    rest = await asking(batch, 11, 12, 13, 14)
+    for task in rest[1:3]:
+        task.cancel()
+    await asyncio.sleep(0)
+    rest += await asking(batch, 15, 21, 31)
+    assert not any(task.done() for task in rest[4:])
+    with pytest.raises(Overloaded):
+        await batch.ask(41)
+    trips.open.set()
+    await settled([*first, *rest])
+    assert trips.batches == [[0], [11, 21, 31], [14], [15]]
+
+
 async def test_the_next_of_a_lane_stands_behind_those_who_ask_for_the_first_time():
     trips, batch, first = await blocked(batch_max=2, lane_of=lambda ask: ask // 10, lane_max=4)
     rest = await asking(batch, 11, 12, 21, 31, 41)
