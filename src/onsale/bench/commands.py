@@ -12,7 +12,7 @@ from rich.progress import Progress
 from onsale.bench import holds, hot, report, soak, storage
 from onsale.bench.attempts import Mix
 from onsale.bench.in_process import InProcess, compare
-from onsale.bench.stage import Stage, stage
+from onsale.bench.stage import Stage, need_baselines, stage
 from onsale.kit import capacity, chance
 
 app = typer.Typer(help="Measure this machine with a house of its own.", no_args_is_help=True)
@@ -40,6 +40,8 @@ def holds_command(
     out: Out = Path("bench-results"),
 ) -> None:
     """How many attempts a second to hold seats, how fast, and what each costs: all-free, half-taken, all-taken."""
+    if baselines:
+        need_baselines()
     variants = ["", "no_redis", *(BASELINES if baselines else ())]
     mixes = {variant: tuple(Mix) if variant == "" else (Mix.FREE, Mix.HALF) for variant in variants}
     wanted = sum(len(some) for some in mixes.values()) * (STEPS_MAX + 1) + 3
