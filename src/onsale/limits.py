@@ -113,8 +113,6 @@ HOLD_TRIES_MAX = 3
 HOLD_AGAIN_WITHIN_S = 2.5
 # Asks of one person that wait at once; they travel one at a time. A browser has one, two tabs have two.
 HOLD_ASKS_PER_PERSON_MAX = 4
-# Batches of two processes may add the same new buyer at once, and one of them begins anew, at once: so often.
-BUYER_ADDED_MAX = 3
 # "Best available" picks from a picture of the seats and may lose the race for them; it looks again this often.
 BEST_ATTEMPTS_MAX = 6
 # How old that picture may be. Under it one query serves everybody who asks.

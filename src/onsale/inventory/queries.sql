@@ -1,5 +1,6 @@
 -- Seats and holds: the only SQL that touches them. Every verb locks buyers, then seats in key order, then holds.
--- Statements are index look-ups by array, so that no plan can turn as tables grow. `now` is NULL in production, which
+-- Statements are index look-ups by array, so that no plan can turn as tables grow. A write that touches another number of
+-- rows than was meant fails (`as_many`; P0004, "assert failure", is a bug of ours), and with it the whole transaction. `now` is NULL in production, which
 -- means the shard's own clock.
 
 -- name: read_sale
@@ -95,52 +96,63 @@ FOR UPDATE;
 -- name: write_seats
 -- Every change raises the seat's change number, so that caches and maps only move forward. A batch has few different
 -- deadlines: each travels once, and a seat names its own by its place among them.
-UPDATE seat
-SET state = new.state, hold_id = new.hold_id, held_until = (%(moments)s::timestamptz[])[new.until],
-    order_id = new.order_id, change_no = seat.change_no + 1
-FROM unnest(%(seat_nos)s::integer[], %(states)s::smallint[], %(hold_ids)s::bigint[], %(untils)s::integer[],
-            %(order_ids)s::bigint[]) AS new (seat_no, state, hold_id, until, order_id)
-WHERE seat.shard_id = %(shard_id)s AND seat.seat_no = new.seat_no AND seat.seat_no = ANY (%(seat_nos)s::integer[])
-RETURNING true;
+WITH written AS (
+    UPDATE seat
+    SET state = new.state, hold_id = new.hold_id, held_until = (%(moments)s::timestamptz[])[new.until],
+        order_id = new.order_id, change_no = seat.change_no + 1
+    FROM unnest(%(seat_nos)s::integer[], %(states)s::smallint[], %(hold_ids)s::bigint[], %(untils)s::integer[],
+                %(order_ids)s::bigint[]) AS new (seat_no, state, hold_id, until, order_id)
+    WHERE seat.shard_id = %(shard_id)s AND seat.seat_no = new.seat_no AND seat.seat_no = ANY (%(seat_nos)s::integer[])
+    RETURNING true)
+SELECT as_many(count(*), cardinality(%(seat_nos)s::integer[]), 'P0004') FROM written;
 
 -- name: write_new_holds
 -- Seats and tiers of all holds travel as one flat array each and are cut by their lengths: arrays of arrays must be
 -- rectangular in PostgreSQL.
-INSERT INTO hold (shard_id, hold_id, person, seats, tiers, expires_at, max_until, key_hash)
-SELECT %(shard_id)s, new.hold_id, new.person,
-       (%(seats)s::integer[])[new.first : new.last], (%(tiers)s::smallint[])[new.first : new.last],
-       (%(moments)s::timestamptz[])[new.expiry], (%(moments)s::timestamptz[])[new.bound], decode(new.key_hash, 'hex')
-FROM unnest(%(hold_ids)s::bigint[], %(persons)s::uuid[], %(firsts)s::integer[], %(lasts)s::integer[],
-            %(expiries)s::integer[], %(bounds)s::integer[], %(key_hashes)s::text[])
-     AS new (hold_id, person, first, last, expiry, bound, key_hash)
-RETURNING true;
+WITH written AS (
+    INSERT INTO hold (shard_id, hold_id, person, seats, tiers, expires_at, max_until, key_hash)
+    SELECT %(shard_id)s, new.hold_id, new.person,
+           (%(seats)s::integer[])[new.first : new.last], (%(tiers)s::smallint[])[new.first : new.last],
+           (%(moments)s::timestamptz[])[new.expiry], (%(moments)s::timestamptz[])[new.bound], decode(new.key_hash, 'hex')
+    FROM unnest(%(hold_ids)s::bigint[], %(persons)s::uuid[], %(firsts)s::integer[], %(lasts)s::integer[],
+                %(expiries)s::integer[], %(bounds)s::integer[], %(key_hashes)s::text[])
+         AS new (hold_id, person, first, last, expiry, bound, key_hash)
+    RETURNING true)
+SELECT as_many(count(*), cardinality(%(hold_ids)s::bigint[]), 'P0004') FROM written;
 
 -- name: write_holds
 -- A hold that ends or lives longer.
-UPDATE hold
-SET state = new.state, expires_at = (%(moments)s::timestamptz[])[new.expiry]
-FROM unnest(%(hold_ids)s::bigint[], %(states)s::smallint[], %(expiries)s::integer[])
-     AS new (hold_id, state, expiry)
-WHERE hold.shard_id = %(shard_id)s AND hold.hold_id = new.hold_id AND hold.hold_id = ANY (%(hold_ids)s::bigint[])
-RETURNING true;
+WITH written AS (
+    UPDATE hold
+    SET state = new.state, expires_at = (%(moments)s::timestamptz[])[new.expiry]
+    FROM unnest(%(hold_ids)s::bigint[], %(states)s::smallint[], %(expiries)s::integer[])
+         AS new (hold_id, state, expiry)
+    WHERE hold.shard_id = %(shard_id)s AND hold.hold_id = new.hold_id AND hold.hold_id = ANY (%(hold_ids)s::bigint[])
+    RETURNING true)
+SELECT as_many(count(*), cardinality(%(hold_ids)s::bigint[]), 'P0004') FROM written;
 
 -- name: write_new_buyers
--- A person's first hold at this event. Fewer rows than meant: another batch added one of them since we looked, and this one
--- begins anew, with that row locked. Keys are added in order, so that two batches do not wait for each other in a circle.
-INSERT INTO buyer (shard_id, person, bought, holds)
-SELECT %(shard_id)s, new.person, new.bought, new.holds::bigint[]
-FROM unnest(%(persons)s::uuid[], %(bought)s::integer[], %(holds)s::text[]) AS new (person, bought, holds)
-ORDER BY new.person
-ON CONFLICT DO NOTHING
-RETURNING true;
+-- A person's first hold at this event. Fewer rows than meant (40001, "serialization failure"): another batch added one of
+-- them since we looked, and this one begins anew, with that row locked. Keys are added in order, so that two batches do not
+-- wait for each other in a circle.
+WITH written AS (
+    INSERT INTO buyer (shard_id, person, bought, holds)
+    SELECT %(shard_id)s, new.person, new.bought, new.holds::bigint[]
+    FROM unnest(%(persons)s::uuid[], %(bought)s::integer[], %(holds)s::text[]) AS new (person, bought, holds)
+    ORDER BY new.person
+    ON CONFLICT DO NOTHING
+    RETURNING true)
+SELECT as_many(count(*), cardinality(%(persons)s::uuid[]), '40001') FROM written;
 
 -- name: write_buyers
 -- Lists of holds travel as text: each person has a list of another length.
-UPDATE buyer
-SET bought = new.bought, holds = new.holds::bigint[]
-FROM unnest(%(persons)s::uuid[], %(bought)s::integer[], %(holds)s::text[]) AS new (person, bought, holds)
-WHERE buyer.shard_id = %(shard_id)s AND buyer.person = new.person AND buyer.person = ANY (%(persons)s::uuid[])
-RETURNING true;
+WITH written AS (
+    UPDATE buyer
+    SET bought = new.bought, holds = new.holds::bigint[]
+    FROM unnest(%(persons)s::uuid[], %(bought)s::integer[], %(holds)s::text[]) AS new (person, bought, holds)
+    WHERE buyer.shard_id = %(shard_id)s AND buyer.person = new.person AND buyer.person = ANY (%(persons)s::uuid[])
+    RETURNING true)
+SELECT as_many(count(*), cardinality(%(persons)s::uuid[]), 'P0004') FROM written;
 
 -- name: lay_down_sale
 -- A sale is laid down once; a second attempt finds the row and changes nothing.

@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from operator import attrgetter
 
@@ -63,14 +62,6 @@ class Taker:
         self, shard_id: ShardId, asks: Sequence[Ask], now: datetime | None = None
     ) -> list[HoldView | Exception]:
         """One transaction for a batch in which each person asks once. `now` is for tests; else the shard says it."""
-        for _ in range(limits.BUYER_ADDED_MAX):
-            with suppress(store.BuyerAdded):  # The next look finds the row.
-                return await self._take_batch(shard_id, asks, now)
-        return await self._take_batch(shard_id, asks, now)
-
-    async def _take_batch(
-        self, shard_id: ShardId, asks: Sequence[Ask], now: datetime | None
-    ) -> list[HoldView | Exception]:
         persons = [ask.person for ask in asks]
         wanted = [seat_no for ask in asks for seat_no in ask.seats]
         async with self._database.batch(shard_id) as tx:
