@@ -7,17 +7,21 @@ Invariants
     Every verb locks buyers, then seats in key order, then holds.              (queries: lock_*)
     `change_no` of a seat rises with every change; their sum is the version of the seat map.
 
-Owns tables sale, seat, buyer, hold.
+Redis' map of seats only says no, or nothing; the healer finds what it missed.   (seatmap, heal)
+
+Owns tables sale, seat, buyer, hold, and Redis keys `{e<id>}:<group>:map` and `:missed`, `{map}:*`.
 """
 
+from onsale.inventory.cache import MapCache
 from onsale.inventory.errors import HoldExpired, HoldNotFound, NotOnSale
-from onsale.inventory.facts import SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold
+from onsale.inventory.facts import SEATS_CHANGED, SaleLaidDown, SeatsHeld, SeatsReleased, SeatsSold
 from onsale.inventory.model import Hold, HoldView
 from onsale.inventory.schemas import HOLD_PREFIX, HoldBody, HoldRequest, SeatCounts
 from onsale.inventory.service import Inventory
 
 __all__ = [
     "HOLD_PREFIX",
+    "SEATS_CHANGED",
     "Hold",
     "HoldBody",
     "HoldExpired",
@@ -25,6 +29,7 @@ __all__ = [
     "HoldRequest",
     "HoldView",
     "Inventory",
+    "MapCache",
     "NotOnSale",
     "SaleLaidDown",
     "SeatCounts",

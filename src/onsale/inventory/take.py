@@ -8,11 +8,10 @@ from operator import attrgetter
 from onsale import limits
 from onsale.inventory import store
 from onsale.inventory.errors import NotOnSale, problem_of
-from onsale.inventory.facts import SeatsHeld, SeatsReleased
-from onsale.inventory.model import Ask, HoldView, Refused, SeatState, Writes, decide_holds, whole
+from onsale.inventory.model import Ask, HoldView, Refused, decide_holds, whole
+from onsale.inventory.told import Changes
 from onsale.kit import db
 from onsale.kit.coalesce import Coalescer
-from onsale.kit.facts import Facts
 from onsale.kit.ids import ShardId
 
 Batch = Coalescer[Ask, HoldView]
@@ -21,9 +20,9 @@ Batch = Coalescer[Ask, HoldView]
 class Taker:
     """Collects the asks of this process, per shard, and has each batch decided."""
 
-    def __init__(self, database: db.Database, facts: Facts) -> None:
+    def __init__(self, database: db.Database, changes: Changes) -> None:
         self._database = database
-        self._facts = facts
+        self._changes = changes
         self._batches: OrderedDict[ShardId, Batch] = OrderedDict()
 
     async def take(self, shard_id: ShardId, ask: Ask) -> HoldView:
@@ -66,7 +65,7 @@ class Taker:
             sale, locked = found
             answers, writes = decide_holds(asks, sale, locked)
             await store.write(tx, shard_id, writes)
-            await record_changes(self._facts, tx, shard_id, writes)
+            await self._changes.record(tx, shard_id, writes)
         fresh = {hold.hold_id for hold in writes.new_holds}
         return [
             problem_of(answer)
@@ -74,11 +73,3 @@ class Taker:
             else HoldView(shard_id, answer, answer.hold_id in fresh or whole(answer, locked), locked.now)
             for answer in answers
         ]
-
-
-async def record_changes(facts: Facts, tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:
-    """Say which seats changed hands, one fact per kind of change and batch."""
-    if held := writes.seats_now(SeatState.HELD):
-        await facts.record(tx, SeatsHeld(shard_id=shard_id, seats=held))
-    if released := writes.seats_now(SeatState.FREE):
-        await facts.record(tx, SeatsReleased(shard_id=shard_id, seats=released))

@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any, LiteralString
@@ -109,7 +109,7 @@ class Database:
         Commits at the end of the block, rolls back when it raises. Raises DatabaseAway, Contended or Overloaded.
         """
         with _OurErrors(self._write):
-            async with self._write.connection() as connection, connection.transaction():
+            async with self._write.connection() as connection, _calls(connection), connection.transaction():
                 yield connection
 
     @asynccontextmanager
@@ -120,14 +120,14 @@ class Database:
         statement raises shows at the next fetch, or at the end.
         """
         with _OurErrors(self._write):
-            async with self._write.connection() as connection, connection.pipeline(), connection.transaction():
+            async with self._write.connection() as connection, _calls(connection), _in_pipeline(connection):
                 yield connection
 
     @asynccontextmanager
     async def batch(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
         """The same for a batch of requests that travel together, on connections that nothing else uses."""
         with _OurErrors(self._batch):
-            async with self._batch.connection() as connection, connection.pipeline(), connection.transaction():
+            async with self._batch.connection() as connection, _calls(connection), _in_pipeline(connection):
                 yield connection
 
     @asynccontextmanager
@@ -189,6 +189,7 @@ class _Connection(psycopg.AsyncConnection[TupleRow]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursor_factory = _BinaryCursor
+        self.calls: list[Callable[[], None]] = []
 
     async def wait(self, *args: Any, **kwargs: Any) -> Any:
         """Every wait for an answer of the server passes here."""
@@ -202,6 +203,31 @@ class _Connection(psycopg.AsyncConnection[TupleRow]):
         """Whoever waits hears what a server that ends would tell. A cancellation would ask the silent server first."""
         with socket.socket(fileno=os.dup(self.pgconn.socket)) as line:
             line.shutdown(socket.SHUT_RDWR)
+
+
+def after_commit(tx: Tx, call: Callable[[], None]) -> None:
+    """Call this once the transaction has committed, before its block ends; never when it rolls back.
+
+    `call` must be quick and must not raise. Where the end is not known (the connection broke, the task was cancelled)
+    nothing is called, though the transaction may have committed: whoever needs more follows the facts.
+    """
+    assert isinstance(tx, _Connection)
+    tx.calls.append(call)
+
+
+@asynccontextmanager
+async def _calls(connection: "_Connection") -> AsyncIterator[None]:
+    connection.calls.clear()
+    yield
+    for call in connection.calls:
+        call()
+    connection.calls.clear()
+
+
+@asynccontextmanager
+async def _in_pipeline(connection: "_Connection") -> AsyncIterator[None]:
+    async with connection.pipeline(), connection.transaction():
+        yield
 
 
 class _BinaryCursor(psycopg.AsyncCursor[TupleRow]):
