@@ -25,7 +25,7 @@ from onsale.checkout import routes as checkout_routes
 from onsale.checkout.hot import CheckoutEndpoints
 from onsale.checkout.jobs import Delivery
 from onsale.config import Settings
-from onsale.inventory import Inventory
+from onsale.inventory import Inventory, MapCache
 from onsale.inventory import routes as inventory_routes
 from onsale.inventory.hot import InventoryEndpoints
 from onsale.kit import asgi, db, front, redis, tasks, tokens
@@ -74,10 +74,11 @@ class House:
         """Connections, and what every process does in the background."""
         await self.database.open()
         watching = tasks.spawn(self.accounts.watch_revocations(), name="watch revocations")
+        mapping = tasks.spawn(self.inventory.seat_map.run(), name="seat map")
         try:
             yield
         finally:
-            await tasks.cancel(watching)
+            await tasks.cancel(watching, mapping)
             await self.gateway.close()
             await self.redis.aclose()
             await self.database.close()
@@ -101,7 +102,7 @@ def build(settings: Settings, gateway: Gateway | None = None) -> House:
 
     # The letter needs orders and tickets, and these need the facts that bring the letter: the one knot of the house.
     facts = Facts(jobs)
-    inventory = Inventory(database, catalog, facts)
+    inventory = Inventory(database, catalog, facts, MapCache(client))
     ticket_key = TicketKey.from_seed(tokens.derive(secret, "entry codes"))
     tickets = Tickets(database, catalog, facts, ticket_key, tokens.derive(secret, "ticket links"))
     orders = Orders(database, catalog, inventory, tickets, facts, tokens.derive(secret, "order links"))

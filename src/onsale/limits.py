@@ -138,6 +138,56 @@ FORGET_BATCH_MAX = 5_000
 # Ended holds are kept this long for a client that asks what became of them, then deleted.
 ENDED_HOLD_KEPT_S = 3_600
 
+# --- the map of seats (decision 0011) ---------------------------------------------------------------------------------
+# A map nobody changes for an hour is made anew by who looks next; 12 bytes a seat.
+MAP_KEPT_S = 3_600
+# While a map is made, the changes it misses are kept: for longer than a snapshot may take to read...
+MAP_MISSED_KEPT_S = 90
+# ...and so many of them: half a million changed seats. Beyond it the map is begun again.
+MAP_MISSED_MAX_BYTES = 8_000_000
+# Commits waiting to be told, in seats: some seconds of the busiest on-sale. Beyond it they are dropped, and healed.
+MAP_OUTBOX_SEATS_MAX = 100_000
+# What waits for a shard travels in one script call, while which Redis does nothing else: a few milliseconds.
+MAP_TELL_SEATS_MAX = 4_000
+# Messages heard while a map is being loaded; more than these mean that loading takes too long, and it begins again.
+MAP_HELD_BACK_MAX = 4_096
+# Whole maps on their way to one process at a time: a few megabytes.
+MAP_LOADS_MAX = 4
+# A map that could not be loaded is tried again after this, while somebody is interested.
+MAP_LOAD_AGAIN_S = 1.0
+# A load that loses against changes tries again so often before it waits.
+MAP_LOAD_ATTEMPTS_MAX = 3
+# A lost connection is made again after this.
+MAP_RECONNECT_AFTER_S = 0.25
+# Redis is asked this often on the listening connection whether all that was said has been heard...
+MAP_PING_EVERY_S = 0.25
+# ...and a mirror refuses nobody when the last question that was answered is older than this.
+MAP_PIPE_AGE_MAX_S = 1.0
+# The healer looks for what Redis missed this often, and then beats.
+HEAL_EVERY_S = 0.25
+# It beats only when it knows everything that committed before this long ago (a long transaction hides what is newer)...
+HEAL_LAG_MAX_S = 0.8
+# ...and a mirror refuses nobody when the last beat is older than this.
+MAP_BEAT_AGE_MAX_S = 1.2
+# After a crash between commit and Redis, a released seat is takeable within this.
+HEAL_WITHIN_S = 2.0
+# A round heals until nothing is behind; more tries than this mean that somebody works against it.
+HEAL_ATTEMPTS_MAX = 5
+# Rounds remembered until their transactions have ended; the longest transaction is some dozen seconds.
+HEAL_MARKS_MAX = 256
+# For looking, a map the healer has not vouched for in this long is still good; after it, PostgreSQL is looked at.
+MAP_SHOWN_BEAT_AGE_MAX_S = 10.0
+# Viewers wait this long for a map to come back into step before they are shown PostgreSQL's pictures.
+MAP_SHOWN_AGAIN_S = 1.0
+# A hold with less time left than this is in doubt: clocks differ.
+SHORTCUT_MARGIN_S = 2.0
+# A picture of a map is a copy of all its seats; requests within this time share one.
+AVAILABILITY_FROM_MAP_EVERY_S = 0.05
+# Steps kept for viewers who come back: about ten seconds of a rush, minutes of a quiet sale.
+MAP_STEPS_MAX = 1_024
+# Past this many changed seats a fresh picture (two bits a seat) is the shorter message.
+MAP_STEPS_SEATS_MAX = 20_000
+
 # --- orders and payments --------------------------------------------------------------------------------------------
 # One order may take the holds of several section groups of one event.
 HOLDS_PER_ORDER_MAX = 8
@@ -272,3 +322,7 @@ assert HOLD_WAIT_MAX_S + HOLD_AGAIN_WITHIN_S + CONNECTION_WAIT_S + DATABASE_ANSW
 assert RECONCILE_AFTER_S < GATEWAY_TIMEOUT_S, "asking twice is harmless; waiting twice as long is not"
 assert OPEN_FILES_MAX > HTTP_CONNECTIONS_MAX + GATEWAY_CONNECTIONS_MAX + REDIS_CONNECTIONS_MAX, "sockets fit"
 assert SEATS_PER_HOLD_DEFAULT <= SEATS_PER_HOLD_MAX
+assert MAP_MISSED_KEPT_S > 4 * (CONNECTION_WAIT_S + DATABASE_ANSWER_WAIT_S), "a snapshot cannot outlive what it missed"
+assert HEAL_LAG_MAX_S + MAP_BEAT_AGE_MAX_S <= HEAL_WITHIN_S, "trust ends before a lost change is old"
+assert MAP_PING_EVERY_S < MAP_PIPE_AGE_MAX_S and HEAL_EVERY_S < HEAL_LAG_MAX_S, "one missed round is no silence"
+assert MAP_PING_EVERY_S < REDIS_TIMEOUT_S, "a connection in order is never silent for so long"

@@ -119,7 +119,7 @@ async def mixed(shop: Shop, task: Task) -> dict[str, int]:
 
     async def sweep() -> None:
         later = clock.utcnow() + timedelta(hours=1)
-        await settle.sweep(shop.database, shop.facts, later)
+        await settle.sweep(shop.database, shop.inventory.changes, later)
 
     async def block() -> None:
         some = dice.sample(range(task["seats"]), 3)

@@ -8,17 +8,21 @@ Invariants
     Every verb locks buyers, then seats in key order, then holds.              (queries: lock_*)
     `change_no` of a seat rises with every change; their sum is the version of the seat map.
 
-Owns tables sale, seat, buyer, hold.
+Redis' map of seats only says no, or nothing; the healer finds what it missed.   (seatmap, heal)
+
+Owns tables sale, seat, buyer, hold, and Redis keys `{e<id>}:<group>:map` and `:missed`, `{map}:*`.
 """
 
+from onsale.inventory.cache import MapCache
 from onsale.inventory.errors import HoldExpired, HoldNotFound, NotOnSale
-from onsale.inventory.facts import SaleLaidDown, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold
+from onsale.inventory.facts import SEATS_CHANGED, SaleLaidDown, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold
 from onsale.inventory.model import Hold, HoldView, SeatState
 from onsale.inventory.schemas import HOLD_PREFIX, HoldBody, HoldRequest, SeatCounts
 from onsale.inventory.service import Inventory
 
 __all__ = [
     "HOLD_PREFIX",
+    "SEATS_CHANGED",
     "Hold",
     "HoldBody",
     "HoldExpired",
@@ -26,6 +30,7 @@ __all__ = [
     "HoldRequest",
     "HoldView",
     "Inventory",
+    "MapCache",
     "NotOnSale",
     "SaleLaidDown",
     "SeatCounts",

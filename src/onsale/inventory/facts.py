@@ -23,6 +23,10 @@ class SeatsBlocked(Fact, frozen=True, kw_only=True):
     seats: list[tuple[int, int]]
 
 
+SEATS_CHANGED = (SeatsHeld, SeatsReleased, SeatsSold, SeatsBlocked)
+"""Every kind of fact that carries `seats` which changed: what followers of the map listen to."""
+
+
 class SaleLaidDown(Fact, frozen=True, kw_only=True):
     """An event went on sale: its seats are there."""
 

@@ -18,14 +18,14 @@ class InventoryEndpoints:
         self._catalog = catalog
 
     async def availability(self, request: asgi.Request) -> asgi.Answer:
-        """All seats in two bits each, at most a moment old; the version is the ETag."""
+        """All seats in two bits each, at most a moment old; the ETag says which version of which epoch."""
         event = await self._catalog.event(event_number(request))
         picture = await self._inventory.seat_map.picture(ids.shard_of(event.event_id))
         if not picture.states:
             raise NotFound("This event has no seats on sale")
         if request.query.get("format") == "json":
             return await self._counts(event.event_id)
-        etag = f'"{picture.version}"'
+        etag = f'"{picture.version}-{picture.epoch.hex()}"'
         headers = (("etag", etag), ("cache-control", "public, max-age=1"))
         if request.header(b"if-none-match") == etag:
             return asgi.Answer(304, b"", headers)

@@ -234,3 +234,26 @@ UPDATE sale SET stopped = %(stopped)s WHERE shard_id = %(shard_id)s RETURNING tr
 -- Beside the organiser's word, in the transaction that writes it. Where nothing is on sale yet, the sale is told when it
 -- is laid down.
 UPDATE sale SET called_off = %(called_off)s WHERE shard_id = %(shard_id)s;
+
+-- name: snapshot
+-- All seats as the map in Redis has them, 12 bytes each, big-endian: change_no; the word (state, and above its two bits
+-- the whole second since 2020 in which a hold ends); the low 32 bits of the holder's person.
+SELECT coalesce(sum(change_no), 0)::bigint,
+       coalesce(string_agg(
+           int4send(change_no)
+           || substring(int8send(CASE state
+               WHEN 1 THEN 4 * (floor(extract(epoch FROM held_until))::bigint - 1577836800) + 1
+               ELSE state END) FROM 5)
+           || coalesce(substring(uuid_send(person) FROM 13), int4send(0)),
+           ''::bytea ORDER BY seat_no), ''::bytea)
+FROM (SELECT seat_no, change_no, seat.state, held_until, person
+      FROM seat
+      LEFT JOIN hold ON seat.state = 1 AND hold.shard_id = seat.shard_id AND hold.hold_id = seat.hold_id
+      WHERE seat.shard_id = %(shard_id)s) AS seen;
+
+-- name: seats_as_they_are
+-- Some seats as the map has them, for those it missed.
+SELECT seat_no, change_no, seat.state, held_until, person
+FROM seat
+LEFT JOIN hold ON seat.state = 1 AND hold.shard_id = seat.shard_id AND hold.hold_id = seat.hold_id
+WHERE seat.shard_id = %(shard_id)s AND seat_no = ANY (%(seat_nos)s::integer[]);

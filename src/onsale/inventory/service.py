@@ -8,6 +8,7 @@ from onsale import limits
 from onsale.catalog import Catalog, Event, Layout
 from onsale.inventory import settle, store
 from onsale.inventory.best import Choices, Finder
+from onsale.inventory.cache import MapCache
 from onsale.inventory.errors import (
     DuplicateSeat,
     HoldExpired,
@@ -18,9 +19,11 @@ from onsale.inventory.errors import (
     TooManySeats,
 )
 from onsale.inventory.facts import SaleLaidDown
+from onsale.inventory.heal import Healer
 from onsale.inventory.model import Ask, Hold, HoldView, Sale, SeatState
 from onsale.inventory.seatmap import Picture, SeatMap
 from onsale.inventory.take import Taker
+from onsale.inventory.told import Changes
 from onsale.kit import db, ids
 from onsale.kit.facts import Facts
 from onsale.kit.ids import PersonKey, ShardId
@@ -42,15 +45,19 @@ class Best:
 class Inventory:
     """Seats and holds of all events. `now` in the verbs is the shard's own clock unless a test gives it."""
 
-    def __init__(self, database: db.Database, catalog: Catalog, facts: Facts) -> None:
+    def __init__(
+        self, database: db.Database, catalog: Catalog, facts: Facts, map_cache: MapCache | None = None
+    ) -> None:
         self._database = database
         self._catalog = catalog
         self._facts = facts
-        self._taker = Taker(database, facts)
         self._finders: OrderedDict[str, Finder] = OrderedDict()
         self._choices: Kept = OrderedDict()
         self._pristine: Kept = OrderedDict()
-        self.seat_map = SeatMap(database)
+        self.seat_map = SeatMap(database, map_cache)
+        self.changes = Changes(facts, self.seat_map.outbox)
+        self._taker = Taker(database, self.changes, self.seat_map.taken)
+        self._healer = Healer(database, map_cache) if map_cache else None
 
     async def hold(
         self, event_id: int, person: PersonKey, seats: Sequence[int], key_hash: bytes | None = None
@@ -132,7 +139,7 @@ class Inventory:
         """Release a hold; doing it again changes nothing."""
         await self.read(shard_id, hold_id, person)
         async with self._database.pipelined(shard_id) as tx:
-            await settle.release(self._facts, tx, shard_id, [hold_id])
+            await settle.release(self.changes, tx, shard_id, [hold_id])
 
     async def prolong(self, shard_id: ShardId, hold_id: int, person: PersonKey) -> HoldView:
         """At least a minute more for the person, within the hold's bound. Raises HoldExpired."""
@@ -147,17 +154,17 @@ class Inventory:
         self, tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], at_least_s: float
     ) -> list[Hold | None]:
         """In the caller's transaction: `settle.extend`."""
-        return await settle.extend(self._facts, tx, shard_id, hold_ids, at_least_s)
+        return await settle.extend(self.changes, tx, shard_id, hold_ids, at_least_s)
 
     async def confirm(self, tx: db.Tx, shard_id: ShardId, orders: Mapping[int, int]) -> dict[int, Hold | None]:
         """In the caller's transaction: `settle.confirm`."""
-        return await settle.confirm(self._facts, tx, shard_id, orders)
+        return await settle.confirm(self.changes, tx, shard_id, orders)
 
     async def take_back(
         self, tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: int, seat_nos: Sequence[int]
     ) -> int:
         """In the caller's transaction: `settle.take_back`."""
-        return await settle.take_back(self._facts, tx, shard_id, person, order_id, seat_nos)
+        return await settle.take_back(self.changes, tx, shard_id, person, order_id, seat_nos)
 
     async def lay_down(self, tx: db.Tx, event: Event, layout: Layout) -> int:
         """Write a seat row for each seat of an event that goes on sale; how many. 0: they were there already."""
@@ -198,7 +205,7 @@ class Inventory:
             raise TooManySeats(f"At most {limits.BLOCK_SEATS_MAX} seats at once", limit=limits.BLOCK_SEATS_MAX)
         shard_id = ids.shard_of(event_id)
         async with self._database.pipelined(shard_id) as tx:
-            return await settle.block(self._facts, tx, shard_id, seats, blocked)
+            return await settle.block(self.changes, tx, shard_id, seats, blocked)
 
     async def call_off(self, tx: db.Tx, event_id: int, called_off: bool) -> None:
         """The organiser's word as the sale knows it, apart from `stop`: taking it back lifts nobody else's stop.
@@ -215,7 +222,12 @@ class Inventory:
 
     async def sweep(self) -> int:
         """Show the seats of holds that have run out as free; how many holds that were."""
-        return await settle.sweep(self._database, self._facts)
+        return await settle.sweep(self._database, self.changes)
+
+    async def heal(self) -> None:
+        """One round of the healer: what Redis' maps missed. Raises Unavailable; the next round goes on."""
+        if self._healer:
+            await self._healer.round()
 
     async def forget_ended(self) -> int:
         """Delete holds that ended long ago; how many."""

@@ -10,7 +10,6 @@ from datetime import datetime
 from onsale import limits
 from onsale.inventory import store
 from onsale.inventory.errors import NotOnSale, problem_of
-from onsale.inventory.facts import SeatsSold
 from onsale.inventory.model import (
     Hold,
     Refused,
@@ -23,14 +22,18 @@ from onsale.inventory.model import (
     decide_returns,
     decide_unblocks,
 )
-from onsale.inventory.take import record_changes
+from onsale.inventory.told import Changes
 from onsale.kit import db
-from onsale.kit.facts import Facts
 from onsale.kit.ids import PersonKey, ShardId
 
 
 async def extend(
-    facts: Facts, tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], at_least_s: float, now: datetime | None = None
+    changes: Changes,
+    tx: db.Tx,
+    shard_id: ShardId,
+    hold_ids: Sequence[int],
+    at_least_s: float,
+    now: datetime | None = None,
 ) -> list[Hold | None]:
     """Keep each hold's seats for at least that long from now; None for a hold that is lost or at its bound.
 
@@ -39,46 +42,45 @@ async def extend(
     locked = await store.lock_holds(tx, shard_id, hold_ids, now)
     answers, writes = decide_extensions(hold_ids, at_least_s, locked)
     await store.write(tx, shard_id, writes)
-    await record_changes(facts, tx, shard_id, writes)
+    await changes.record(tx, shard_id, writes)
     return answers
 
 
 async def confirm(
-    facts: Facts, tx: db.Tx, shard_id: ShardId, orders: Mapping[int, int], now: datetime | None = None
+    changes: Changes, tx: db.Tx, shard_id: ShardId, orders: Mapping[int, int], now: datetime | None = None
 ) -> dict[int, Hold | None]:
     """Sell the seats of each hold to its order (hold -> order); None for a hold that lost a seat meanwhile."""
     locked = await store.lock_holds(tx, shard_id, list(orders), now)
     answers, writes = decide_confirmations(orders, locked)
     await store.write(tx, shard_id, writes)
-    if sold := writes.seats_now(SeatState.SOLD):
-        await facts.record(tx, SeatsSold(shard_id=shard_id, seats=sold))
+    await changes.record(tx, shard_id, writes)
     return answers
 
 
 async def release(
-    facts: Facts, tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], now: datetime | None = None
+    changes: Changes, tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], now: datetime | None = None
 ) -> list[Hold | None]:
     """Let go of each hold; None for one that had already ended."""
     locked = await store.lock_holds(tx, shard_id, hold_ids, now)
     answers, writes = decide_releases(hold_ids, locked)
     await store.write(tx, shard_id, writes)
-    await record_changes(facts, tx, shard_id, writes)
+    await changes.record(tx, shard_id, writes)
     return answers
 
 
 async def take_back(
-    facts: Facts, tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: int, seat_nos: Sequence[int]
+    changes: Changes, tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: int, seat_nos: Sequence[int]
 ) -> int:
     """Put the seats an order bought back on sale; how many still were the order's."""
     locked = await store.lock_sold(tx, shard_id, person, order_id, seat_nos)
     count, writes = decide_returns(locked)
     await store.write(tx, shard_id, writes)
-    await record_changes(facts, tx, shard_id, writes)
+    await changes.record(tx, shard_id, writes)
     return count
 
 
 async def block(
-    facts: Facts, tx: db.Tx, shard_id: ShardId, seat_nos: Sequence[int], blocked: bool, now: datetime | None = None
+    changes: Changes, tx: db.Tx, shard_id: ShardId, seat_nos: Sequence[int], blocked: bool, now: datetime | None = None
 ) -> dict[int, SeatState]:
     """Take seats off sale, or put them back, as many as possible; how each stands then.
 
@@ -91,11 +93,11 @@ async def block(
     if isinstance(answers, Refused):
         raise problem_of(answers)
     await store.write(tx, shard_id, writes)
-    await record_changes(facts, tx, shard_id, writes)
+    await changes.record(tx, shard_id, writes)
     return answers
 
 
-async def sweep(database: db.Database, facts: Facts, now: datetime | None = None) -> int:
+async def sweep(database: db.Database, changes: Changes, now: datetime | None = None) -> int:
     """Show the seats of holds past their deadline as free, one transaction a shard; how many holds that were.
 
     Only for the eyes: taking such a seat never waits for this.
@@ -111,6 +113,6 @@ async def sweep(database: db.Database, facts: Facts, now: datetime | None = None
             locked = await store.lock_holds(tx, shard_id, hold_ids, now)
             count, writes = decide_expiries(hold_ids, locked)
             await store.write(tx, shard_id, writes)
-            await record_changes(facts, tx, shard_id, writes)
+            await changes.record(tx, shard_id, writes)
             swept += count
     return swept

@@ -220,6 +220,21 @@ async def picture(tx: db.Tx, shard_id: ShardId) -> tuple[int, bytes]:
     return row[0], row[1].encode()
 
 
+async def snapshot(tx: db.Tx, shard_id: ShardId) -> tuple[int, bytes]:
+    """Version, and all seats as `mirror.pack_map` takes them. On the writing side: it must have every commit."""
+    row = await (await tx.execute(SQL.snapshot, {"shard_id": shard_id})).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+async def seats_as_they_are(
+    tx: db.Tx, shard_id: ShardId, seat_nos: Sequence[int]
+) -> list[tuple[int, int, SeatState, datetime | None, PersonKey | None]]:
+    """Number, change_no, state, end of the hold and its person, of each of these seats."""
+    cursor = await tx.execute(SQL.seats_as_they_are, {"shard_id": shard_id, "seat_nos": list(seat_nos)})
+    return [(row[0], row[1], SeatState(row[2]), row[3], row[4]) for row in await cursor.fetchall()]
+
+
 async def count_free(tx: db.Tx, shard_id: ShardId) -> dict[int, int]:
     """Tier -> seats left."""
     return dict(await (await tx.execute(SQL.count_free, {"shard_id": shard_id})).fetchall())

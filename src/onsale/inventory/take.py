@@ -1,33 +1,40 @@
 """Taking seats: asks of one shard travel in batches; each batch is one transaction of lock, decide, write."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 
 from onsale import limits
 from onsale.inventory import store
 from onsale.inventory.errors import NotOnSale, problem_of
-from onsale.inventory.facts import SeatsBlocked, SeatsHeld, SeatsReleased
-from onsale.inventory.model import Ask, HoldView, Refused, SeatState, Writes, decide_holds, whole
+from onsale.inventory.model import Ask, HoldView, Refused, decide_holds, whole
+from onsale.inventory.told import Changes
 from onsale.kit import db
 from onsale.kit.coalesce import Coalescer
-from onsale.kit.facts import Facts
 from onsale.kit.ids import ShardId
 
 Batch = Coalescer[Ask, HoldView]
+Taken = Callable[[ShardId, Ask], Exception | None]
 
 
 class Taker:
-    """Collects the asks of this process, per shard, and has each batch decided."""
+    """Collects the asks of this process, per shard, and has each batch decided.
 
-    def __init__(self, database: db.Database, facts: Facts) -> None:
+    `taken` refuses an ask for seats that are surely taken, where that is known without PostgreSQL.
+    """
+
+    def __init__(self, database: db.Database, changes: Changes, taken: Taken = lambda shard_id, ask: None) -> None:
         self._database = database
-        self._facts = facts
+        self._changes = changes
+        self._taken = taken
         self._batches: OrderedDict[ShardId, Batch] = OrderedDict()
 
     async def take(self, shard_id: ShardId, ask: Ask) -> HoldView:
         """The hold that answers the ask. Raises the problem that says why there is none."""
+        if refusal := self._taken(shard_id, ask):
+            raise refusal
         return await self._batch(shard_id).ask(ask)
 
     def _batch(self, shard_id: ShardId) -> Batch:
@@ -41,6 +48,8 @@ class Taker:
                 wait_max_s=limits.HOLD_WAIT_MAX_S,
                 lane_of=attrgetter("person"),
                 lane_max=limits.HOLD_ASKS_PER_PERSON_MAX,
+                # Looked at once more just before it travels: a rush for a seat is over when the first batch has it.
+                refuse=partial(self._taken, shard_id),
                 # Also where the commit may have passed before the connection was lost: `model._repeated` finds it.
                 again=(db.Contended, db.DatabaseAway),
                 tries_max=limits.HOLD_TRIES_MAX,
@@ -71,7 +80,7 @@ class Taker:
             sale, locked = found
             answers, writes = decide_holds(asks, sale, locked)
             await store.write(tx, shard_id, writes)
-            await record_changes(self._facts, tx, shard_id, writes)
+            await self._changes.record(tx, shard_id, writes)
         fresh = {hold.hold_id for hold in writes.new_holds}
         return [
             problem_of(answer)
@@ -79,13 +88,3 @@ class Taker:
             else HoldView(shard_id, answer, answer.hold_id in fresh or whole(answer, locked), locked.now)
             for answer in answers
         ]
-
-
-async def record_changes(facts: Facts, tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:
-    """Say which seats changed hands, one fact per kind of change and batch."""
-    if held := writes.seats_now(SeatState.HELD):
-        await facts.record(tx, SeatsHeld(shard_id=shard_id, seats=held))
-    if released := writes.seats_now(SeatState.FREE):
-        await facts.record(tx, SeatsReleased(shard_id=shard_id, seats=released))
-    if blocked := writes.seats_now(SeatState.NOT_FOR_SALE):
-        await facts.record(tx, SeatsBlocked(shard_id=shard_id, seats=blocked))

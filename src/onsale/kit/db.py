@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any, LiteralString
@@ -118,7 +118,7 @@ class Database:
         Commits at the end of the block, rolls back when it raises. Raises DatabaseAway, Contended or Overloaded.
         """
         with _OurErrors(self._write):
-            async with self._write.connection() as connection, connection.transaction():
+            async with self._write.connection() as connection, _calls(connection), connection.transaction():
                 yield connection
 
     @asynccontextmanager
@@ -196,6 +196,7 @@ class _Connection(psycopg.AsyncConnection[TupleRow]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursor_factory = _BinaryCursor
+        self.calls: list[Callable[[], None]] = []
 
     async def wait(self, *args: Any, **kwargs: Any) -> Any:
         """Every wait for an answer of the server passes here."""
@@ -216,6 +217,25 @@ class _Connection(psycopg.AsyncConnection[TupleRow]):
         self._pipeline = Packets(self)
         async with self.pipeline():
             yield
+
+
+def after_commit(tx: Tx, call: Callable[[], None]) -> None:
+    """Call this once the transaction has committed, before its block ends; never when it rolls back.
+
+    `call` must be quick and must not raise. Where the end is not known (the connection broke, the task was cancelled)
+    nothing is called, though the transaction may have committed: whoever needs more follows the facts.
+    """
+    assert isinstance(tx, _Connection)
+    tx.calls.append(call)
+
+
+@asynccontextmanager
+async def _calls(connection: "_Connection") -> AsyncIterator[None]:
+    connection.calls.clear()
+    yield
+    for call in connection.calls:
+        call()
+    connection.calls.clear()
 
 
 class _BinaryCursor(psycopg.AsyncCursor[TupleRow]):
@@ -262,7 +282,7 @@ async def _pipelined(pool: _Pool) -> AsyncIterator[Tx]:
     When the block raises, the pool rolls back what it finds begun.
     """
     with _OurErrors(pool):
-        async with pool.connection() as connection, connection.packets():
+        async with pool.connection() as connection, _calls(connection), connection.packets():
             await connection.execute(SQL.begin, prepare=False)
             yield connection
             await connection.execute(SQL.commit, prepare=False)

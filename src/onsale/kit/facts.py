@@ -74,12 +74,12 @@ async def follow(
     `again_s` begins with those of the last so many seconds, for a follower that may have been away.
     While PostgreSQL is away it waits too, and loses nothing: it goes on from where it was.
     """
-    known = {kind.__name__: kind for kind in wanted}
-    position: tuple[int, int] | None = None
+    reader = Reader(database, wanted)
     while True:
         try:
-            position = position or await _beginning(database, again_s)
-            position, batch = await _read_on(database, position, known)
+            if reader.position is None:
+                await reader.begin(again_s)
+            batch = await reader.read()
         except Unavailable:
             batch = []
         if batch:
@@ -88,24 +88,40 @@ async def follow(
             await clock.sleep(every_s)
 
 
-async def _beginning(database: db.Database, again_s: float) -> tuple[int, int]:
-    async with database.transaction() as tx:
-        row = await (await tx.execute(SQL.facts_beginning, {"again_s": again_s})).fetchone()
-    assert row is not None
-    return row[0], -1
+class Reader:
+    """Reads on from a position, for a follower that must know how far it has come. Today all facts are in one database.
 
+    `position` is (transaction, fact). Transactions below `horizon` had ended at the last read, and their facts have
+    been read unless that read was `full`; `ahead` is the first id that no transaction had yet.
+    """
 
-async def _read_on(
-    database: db.Database, position: tuple[int, int], known: Mapping[str, type[Fact]]
-) -> tuple[tuple[int, int], list[Fact]]:
-    """The next facts after `position` and the new position; today all shards' facts are in one database."""
-    named = {"xid": position[0], "fact_id": position[1], "kinds": list(known), "rows_max": limits.FACTS_BATCH_MAX}
-    async with database.transaction() as tx:
-        rows = await (await tx.execute(SQL.follow_facts, named)).fetchall()
-    found = [row for row in rows if row[1] is not None]
-    full = len(found) == limits.FACTS_BATCH_MAX
-    position = (found[-1][2], found[-1][1]) if full else max(position, (rows[0][0], -1))
-    return position, [msgspec.convert(body, known[kind]) for _, _, _, kind, body in found]
+    def __init__(self, database: db.Database, wanted: Sequence[type[Fact]]) -> None:
+        self._database = database
+        self._known = {kind.__name__: kind for kind in wanted}
+        self.position: tuple[int, int] | None = None
+        self.horizon = 0
+        self.ahead = 0
+        self.full = False
+
+    async def begin(self, again_s: float = 0.0) -> None:
+        """Begin with what has not ended yet, or with the facts of the last so many seconds."""
+        async with self._database.transaction() as tx:
+            row = await (await tx.execute(SQL.facts_beginning, {"again_s": again_s})).fetchone()
+        assert row is not None
+        self.position = row[0], -1
+
+    async def read(self) -> list[Fact]:
+        """The next facts in the order they committed, FACTS_BATCH_MAX at the most."""
+        assert self.position is not None
+        xid, fact_id = self.position
+        named = {"xid": xid, "fact_id": fact_id, "kinds": list(self._known), "rows_max": limits.FACTS_BATCH_MAX}
+        async with self._database.transaction() as tx:
+            rows = await (await tx.execute(SQL.follow_facts, named)).fetchall()
+        found = [row for row in rows if row[1] is not None]
+        self.horizon, self.ahead = rows[0][0], rows[0][5]
+        self.full = len(found) == limits.FACTS_BATCH_MAX
+        self.position = (found[-1][2], found[-1][1]) if self.full else max(self.position, (self.horizon, -1))
+        return [msgspec.convert(row[4], self._known[row[3]]) for row in found]
 
 
 async def forget(tx: db.Tx, rows_max: int) -> int:

@@ -3,6 +3,8 @@
 Redis makes onsale fast and never decides what is true: every caller says what it does while `RedisAway`.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import redis.asyncio
@@ -39,6 +41,49 @@ def connect(url: str) -> Client:
         retry=Retry(NoBackoff(), 1),
     )
     return redis.asyncio.Redis.from_pool(pool)
+
+
+class Wire:
+    """One connection that hears what is published. It never connects again by itself: who hears must know of a gap.
+
+    One task reads; any may send. Every call raises RedisAway when the connection is lost or silent for REDIS_TIMEOUT_S.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def send(self, *command: str | bytes) -> None:
+        try:
+            # Sending on a lost connection would make a new one, on which nothing was subscribed to.
+            if not self._connection.is_connected:
+                raise RedisAway
+            await self._connection.send_command(*command, check_health=False)
+        except FAULTS as error:
+            raise RedisAway from error
+
+    async def read(self) -> list[Any]:
+        """The next answer: [kind, ...] as Redis sends it, kinds being subscribe, message, pong and their like."""
+        try:
+            answer: list[Any] = await self._connection.read_response(disable_decoding=True)
+        except FAULTS as error:
+            raise RedisAway from error
+        return answer
+
+
+@asynccontextmanager
+async def wire(client: Client) -> AsyncIterator[Wire]:
+    """A connection of its own beside the client's pool. Raises RedisAway."""
+    pool = client.connection_pool
+    # In the older protocol a subscribed connection says everything as a list, in the order it happened.
+    connection: Any = pool.connection_class(**{**pool.connection_kwargs, "protocol": 2})
+    try:
+        try:
+            await connection.connect()
+        except FAULTS as error:
+            raise RedisAway from error
+        yield Wire(connection)
+    finally:
+        await connection.disconnect(nowait=True)
 
 
 async def ready(client: Client) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 from onsale import limits
 from onsale.accounts import Accounts
 from onsale.checkout import Payments
-from onsale.inventory import Inventory, SaleLaidDown, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold
+from onsale.inventory import SEATS_CHANGED, Inventory, SaleLaidDown
 from onsale.kit import clock, db, facts, idempotency, ids, tasks, telemetry
 from onsale.kit.ids import ShardId
 from onsale.kit.problems import Unavailable
@@ -34,6 +34,7 @@ class Housekeeping:
         """All of it, until cancelled."""
         rounds = [
             tasks.spawn(_every(limits.EXPIRY_EVERY_S, "sweep", self.sweep), name="sweep"),
+            tasks.spawn(_every(limits.HEAL_EVERY_S, "heal maps", self._inventory.heal), name="heal maps"),
             tasks.spawn(_every(limits.RECONCILE_EVERY_S, "reconcile", self._payments.reconcile), name="reconcile"),
             tasks.spawn(_every(limits.FORGET_EVERY_S, "forget holds", self._forget_holds), name="forget holds"),
             tasks.spawn(_every(limits.FORGET_EVERY_S, "forget facts", self._forget_facts), name="forget facts"),
@@ -77,7 +78,7 @@ class Housekeeping:
 
     async def _count_seats(self) -> None:
         """Tell the catalogue the seats left of events whose seats change, about once a second each."""
-        kinds = (SaleLaidDown, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold)
+        kinds = (SaleLaidDown, *SEATS_CHANGED)
         every_s = limits.COUNT_SEATS_EVERY_S
         async for batch in facts.follow(self._database, kinds, every_s, again_s=limits.COUNT_SEATS_AGAIN_S):
             changed = {ids.event_of(ShardId(fact.shard_id)) for fact in batch}

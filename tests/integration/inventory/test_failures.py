@@ -27,7 +27,7 @@ class Watched(Taker):
     """A taker that writes down what each of its transactions came to, and for how many asks."""
 
     def __init__(self, shop):
-        super().__init__(shop.database, shop.facts)
+        super().__init__(shop.database, shop.inventory.changes)
         self.runs = []
 
     async def take_batch(self, shard_id, asks, now=None):

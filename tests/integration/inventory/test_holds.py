@@ -92,7 +92,7 @@ async def test_a_sale_that_has_not_opened_has_ended_or_is_stopped_refuses(databa
 
 
 async def test_an_event_that_is_not_on_sale_refuses_and_remembers_nobody(shop):
-    taker, ask = Taker(shop.database, shop.facts), Ask(ANN, (1,), 1)
+    taker, ask = Taker(shop.database, shop.inventory.changes), Ask(ANN, (1,), 1)
     with pytest.raises(NotOnSale):
         await taker.take(ids.shard_of(999), ask)
     async with shop.database.transaction() as tx:
@@ -233,14 +233,14 @@ async def test_the_sweep_takes_many_shards_and_no_more_than_its_batch(shop, data
 
 
 async def test_time_is_a_value_where_a_test_gives_it(shop):
-    taker, later = Taker(shop.database, shop.facts), clock.utcnow() + timedelta(seconds=400)
+    taker, later = Taker(shop.database, shop.inventory.changes), clock.utcnow() + timedelta(seconds=400)
     await shop.hold(ANN, 1)
     [taken] = await taker.take_batch(shop.shard_id, [Ask(BOB, (1,), new_id())])
     assert isinstance(taken, SeatsTaken)
     [view] = await taker.take_batch(shop.shard_id, [Ask(BOB, (1,), new_id())], later)
     assert isinstance(view, HoldView)
     assert view.now == later and view.hold.expires_at == later + timedelta(seconds=300)
-    assert await settle.sweep(shop.database, shop.facts, later) == 1
+    assert await settle.sweep(shop.database, shop.inventory.changes, later) == 1
 
 
 async def test_a_lost_hold_is_not_sold_and_the_other_of_the_order_is_told_apart(shop):
@@ -354,7 +354,7 @@ async def test_a_refused_ask_does_not_fail_its_neighbours_in_a_batch(shop):
         Ask(new_person(), tuple(range(20, 40)), new_id()),
         Ask(new_person(), (3,), new_id()),
     ]
-    answers = await Taker(shop.database, shop.facts).take_batch(shop.shard_id, asks)
+    answers = await Taker(shop.database, shop.inventory.changes).take_batch(shop.shard_id, asks)
     kinds = [getattr(answer, "code", "held") for answer in answers]
     assert kinds == ["held", "unknown_seat", "seats_taken", "too_many_seats", "held"]
     assert await shop.seats(1, 2, 3, 9, 10, 20) == "hhhhff"

@@ -1,0 +1,98 @@
+"""Saying what a verb has changed: facts in its transaction, the map of seats after it.
+
+Nobody waits for the map. What does not get there (Redis is away, too much at once, the process dies after its commit)
+is found by the healer, who reads the facts.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from onsale import limits
+from onsale.inventory.cache import MapCache
+from onsale.inventory.facts import SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold
+from onsale.inventory.mirror import pack_changes, tag_of, word_of
+from onsale.inventory.model import SeatState, Writes
+from onsale.kit import db, telemetry
+from onsale.kit.facts import Facts
+from onsale.kit.ids import ShardId
+from onsale.kit.problems import Unavailable
+
+Change = tuple[int, int, int, int]
+"""seat_no, change_no, word, tag."""
+
+seats_untold = telemetry.counter(
+    "onsale_map_untold_total", "Changed seats that a process did not bring into Redis' map; the healer does."
+)
+
+
+class Outbox:
+    """Changes of this process that committed, on their way to Redis: all that wait for a shard travel together."""
+
+    def __init__(self, cache: MapCache | None) -> None:
+        self._cache = cache
+        self._waiting: dict[ShardId, list[Change]] = {}
+        self._seats = 0
+        self._wake = asyncio.Event()
+        self._open = False
+
+    def put(self, shard_id: ShardId, changes: Sequence[Change]) -> None:
+        """Never blocks and never raises. What does not fit is dropped, counted, and healed."""
+        if not self._open or self._seats + len(changes) > limits.MAP_OUTBOX_SEATS_MAX:
+            seats_untold.inc(len(changes))
+            return
+        self._waiting.setdefault(shard_id, []).extend(changes)
+        self._seats += len(changes)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send for ever; what waits when it is cancelled is sent before it ends."""
+        self._open = self._cache is not None
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._send()
+        finally:
+            self._open = False
+            await self._send()
+
+    async def _send(self) -> None:
+        waiting, seats = self._waiting, self._seats
+        self._waiting, self._seats = {}, 0
+        if not waiting or self._cache is None:
+            return
+        try:
+            await self._cache.tell([(shard_id, pack_changes(changes)) for shard_id, changes in waiting.items()])
+        except Unavailable:
+            seats_untold.inc(seats)
+
+
+class Changes:
+    """What verbs say their changes to."""
+
+    def __init__(self, facts: Facts, outbox: Outbox) -> None:
+        self._facts = facts
+        self._outbox = outbox
+
+    async def record(self, tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:
+        """Say which seats changed hands: one fact per kind of change and batch; the map hears it after the commit."""
+        if held := writes.seats_now(SeatState.HELD):
+            await self._facts.record(tx, SeatsHeld(shard_id=shard_id, seats=held))
+        if sold := writes.seats_now(SeatState.SOLD):
+            await self._facts.record(tx, SeatsSold(shard_id=shard_id, seats=sold))
+        if released := writes.seats_now(SeatState.FREE):
+            await self._facts.record(tx, SeatsReleased(shard_id=shard_id, seats=released))
+        if blocked := writes.seats_now(SeatState.NOT_FOR_SALE):
+            await self._facts.record(tx, SeatsBlocked(shard_id=shard_id, seats=blocked))
+        if changes := changes_of(writes):
+            db.after_commit(tx, lambda: self._outbox.put(shard_id, changes))
+
+
+def changes_of(writes: Writes) -> list[Change]:
+    """The changed seats as the map has them."""
+    owners = {hold.hold_id: hold.person for hold in (*writes.new_holds, *writes.holds.values())}
+    changes = []
+    for seat_no, (state, hold_id, until, _) in writes.seats.items():
+        tag = tag_of(owners[hold_id]) if state is SeatState.HELD and hold_id is not None else 0
+        changes.append((seat_no, writes.changes[seat_no][0], word_of(state, until), tag))
+    return changes
