@@ -73,9 +73,10 @@ def _tell_holds(
     _say(f"Idle: {above}.")
     if inside is not None:
         _say(f"In process: {inside.ratio:.1f} times the holds per CPU second of SELECT ... FOR UPDATE.")
-    found = {"idle": idle, "in_process": inside, "ladders": ladders}
+    found = {"idle": idle, "in_process": inside, "ladders": ladders, "runs": [*runs, *best]}
     path = report.keep(out, "holds", report.circumstances(made), found)
-    _say(f"Written: {path}, {', '.join(map(str, report.plot_runs(out, 'holds', [*runs, *best])))}")
+    report.draw(path)
+    _say(f"Written: {path}, and two plots beside it")
 
 
 @app.command("hot")
@@ -143,5 +144,6 @@ def curve_command(
                 runs.append(uvloop.run(holds.run(made, made.events, "", Mix.HALF, processes, rate)))
                 circumstances = report.circumstances(made)
     console.print(report.runs_table(f"{rate:,.0f} attempts/s", runs))
-    path = report.keep(out, "curve", circumstances, runs)
-    _say(f"Written: {path}, {', '.join(map(str, report.plot_runs(out, 'curve', runs)))}")
+    path = report.keep(out, "curve", circumstances, {"runs": runs})
+    report.draw(path)
+    _say(f"Written: {path}, and two plots beside it")

@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +14,6 @@ import psutil
 from rich.table import Table
 
 from onsale import __version__
-from onsale.bench import plots
 from onsale.bench.cpu import GENERATOR, PARTS
 from onsale.bench.holds import Run
 from onsale.bench.soak import Soak
@@ -62,20 +63,9 @@ def runs_table(title: str, runs: Sequence[Run]) -> Table:
     return table
 
 
-def plot_runs(folder: Path, name: str, runs: Sequence[Run]) -> list[Path]:
-    """Latency over rate, a line a variant and mix; and what an attempt cost each part at the best rate of each."""
-    lines: dict[str, plots.Points] = {}
-    best: dict[str, Run] = {}
-    for run in runs:
-        who = f"{run.variant}, {run.mix}, {run.web_processes} web, {run.events} events"
-        lines.setdefault(who, []).append((run.attempts_per_s, max(run.p99_ms, 0.1)))
-        if run.passed and (who not in best or run.attempts_per_s > best[who].attempts_per_s):
-            best[who] = run
-    latency, cost = folder / f"{name}-latency.svg", folder / f"{name}-cost.svg"
-    plots.curves(latency, "p99 by rate", "attempts a second", "p99, ms (logarithmic)", lines, logarithmic=True)
-    parts = {part: [run.cpu_us[part] for run in best.values()] for part in (*PARTS[:4], GENERATOR)}
-    plots.stacks(cost, "CPU of an attempt at the best rate", "microseconds", best, parts)
-    return [latency, cost]
+def draw(path: Path) -> None:
+    """Draw the `runs` of a JSON file beside it."""
+    subprocess.run([sys.executable, "-m", "onsale.bench.plots", str(path)], check=True)
 
 
 def soak_table(found: Soak) -> Table:

@@ -39,7 +39,7 @@ def test_a_step_of_the_curve_tells_its_cost_and_draws_it(tmp_path):
     words = ("--rate", "300", "--events", "2", "--web", "1", "--seats", "2000")
     ended = run("bench", "curve", *words, "--out", str(tmp_path), timeout_s=120)
     assert ended.code == 0, ended.said
-    [step] = found(tmp_path, "curve")
+    [step] = found(tmp_path, "curve")["runs"]
     assert step["events"] == 2 and set(step["outcomes"]) == {"held", "taken"}
     assert step["cpu_us"]["app"] > 0 and step["cpu_us"]["generator"] > 0
     assert (tmp_path / "curve-latency.svg").read_text().startswith("<?xml")
