@@ -51,7 +51,7 @@ class Inventory:
         self._finders: OrderedDict[str, Finder] = OrderedDict()
         self._choices: OrderedDict[ShardId, tuple[Picture, bytearray]] = OrderedDict()
         self.seat_map = SeatMap(database, map_cache)
-        self.changes = Changes(facts, self.seat_map.outbox)
+        self.changes = Changes(facts, self.seat_map.tell)
         self._taker = Taker(database, self.changes)
         self._healer = Healer(database, map_cache) if map_cache else None
 

@@ -13,7 +13,7 @@ from onsale.inventory.model import Ask
 from onsale.inventory.seatmap import SeatMap
 from onsale.kit import clock, db, redis, tasks
 from onsale.kit.facts import Facts
-from onsale.kit.ids import new_id
+from onsale.kit.ids import PersonKey, new_id
 from onsale.kit.jobs import Jobs
 from onsale.kit.problems import Unavailable
 
@@ -66,7 +66,7 @@ def trusts(shop: Shop) -> bool:
     return seat_map._watch.mirror(shop.shard_id).in_step and seat_map._watch.trusted(clock.monotonic())
 
 
-def refused(shop: Shop, person: object, *seats: int) -> list[int]:
+def refused(shop: Shop, person: PersonKey, *seats: int) -> list[int]:
     """The seats for which the map refuses, without asking PostgreSQL; none: it does not refuse."""
     problem = shop.inventory.seat_map.taken(shop.shard_id, Ask(person, seats, new_id()))
     return problem.extra["taken"] if problem else []
