@@ -71,6 +71,7 @@ class Mirror:
         self._steps: deque[Delta] = deque()
         self._seats_in_steps = 0
         self._held_back: list[bytes] | None = None
+        self._freed: dict[int, int] = {}
 
     def begin(self) -> None:
         """A load begins: what is heard from now on waits for it. What was heard before is in what will be loaded."""
@@ -92,6 +93,9 @@ class Mirror:
         words = fields[1::3]
         states = bytearray(_bytes_of(words)[::4].translate(_DIGIT_OF_BYTE))
         self._words, self._tags = words, fields[2::3]
+        self._freed = {
+            seat: number for seat, number in self._freed.items() if seat < seats and fields[3 * seat] < number
+        }
         known, self.states = self.states, states
         if epoch == self.epoch and version >= self.version and len(known) == seats:
             # What was missed, as one step: who watches goes on.
@@ -130,11 +134,13 @@ class Mirror:
         self._apply(after, message)
 
     def _apply(self, version: int, message: bytes) -> None:
-        words, tags, states = self._words, self._tags, self.states
+        words, tags, states, freed = self._words, self._tags, self.states, self._freed
         seen = []
-        for seat_no, _change_no, word, tag in CHANGE.iter_unpack(memoryview(message)[STEP.size :]):
+        for seat_no, change_no, word, tag in CHANGE.iter_unpack(memoryview(message)[STEP.size :]):
             words[seat_no] = word
             tags[seat_no] = tag
+            if freed and freed.get(seat_no, change_no + 1) <= change_no:
+                del freed[seat_no]
             digit = _DIGITS[word & 3]
             if states[seat_no] != digit:
                 states[seat_no] = digit
@@ -149,6 +155,10 @@ class Mirror:
         while len(self._steps) > limits.MAP_STEPS_MAX or self._seats_in_steps > limits.MAP_STEPS_SEATS_MAX:
             self._seats_in_steps -= len(self._steps.popleft().seats)
         self._say(delta)
+
+    def free(self, seat_no: int, change_no: int) -> None:
+        """This process has just freed the seat: whoever wants it is not refused until that has come back."""
+        self._freed[seat_no] = max(change_no, self._freed.get(seat_no, 0))
 
     def since(self, epoch: bytes, version: int) -> list[Delta] | None:
         """The steps from a version on; None when they are not kept, or it is not a version of this epoch."""
@@ -169,7 +179,7 @@ class Mirror:
         `mine` is the asker's tag: one of these seats may be theirs, and the request one repeated. Holds that end no
         later than the second `later_than` are in doubt.
         """
-        words, tags = self._words, self._tags
+        words, tags, freed = self._words, self._tags, self._freed
         count = len(words)
         found = []
         for seat_no in seats:
@@ -177,7 +187,7 @@ class Mirror:
                 return ()
             word = words[seat_no]
             state = word & 3
-            if state:
+            if state and seat_no not in freed:
                 if tags[seat_no] == mine:
                     return ()
                 if state != SeatState.HELD or word >> 2 > later_than:

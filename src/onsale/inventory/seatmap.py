@@ -8,7 +8,7 @@ nobody is refused from here: the same code goes on.
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from struct import pack
@@ -18,8 +18,8 @@ from onsale.inventory import store
 from onsale.inventory.cache import MapCache, new_epoch
 from onsale.inventory.errors import SeatsTaken
 from onsale.inventory.mirror import Delta, Hear, Mirror, seconds, tag_of
-from onsale.inventory.model import Ask
-from onsale.inventory.told import Outbox
+from onsale.inventory.model import Ask, SeatState
+from onsale.inventory.told import Change, Outbox
 from onsale.inventory.watch import Watch
 from onsale.kit import clock, db, tasks, telemetry
 from onsale.kit.ids import ShardId
@@ -92,12 +92,12 @@ class SeatMap:
         self._pictures: OrderedDict[ShardId, Picture] = OrderedDict()
         self._refreshing: dict[ShardId, asyncio.Task[Picture]] = {}
         self._answers = {"taken": 0, "asked": 0, "blind": 0}
-        self.outbox = Outbox(cache)
+        self._outbox = Outbox(cache)
 
     async def run(self) -> None:
         """What a process does for its maps, until it is cancelled. Without it everything comes from PostgreSQL."""
         parts = [
-            tasks.spawn(self.outbox.run(), name="tell the maps"),
+            tasks.spawn(self._outbox.run(), name="tell the maps"),
             tasks.spawn(self._watch.run(), name="watch the maps"),
             tasks.spawn(self._attend(), name="attend to who looks at maps"),
         ]
@@ -106,6 +106,14 @@ class SeatMap:
         finally:
             await tasks.cancel(*parts)
             self._count()
+
+    def tell(self, shard_id: ShardId, changes: Sequence[Change]) -> None:
+        """Say what this process has committed. Never blocks and never raises."""
+        self._outbox.put(shard_id, changes)
+        if mirror := self._watch.known(shard_id):
+            for seat_no, change_no, word, _ in changes:
+                if word == SeatState.FREE:
+                    mirror.free(seat_no, change_no)
 
     def taken(self, shard_id: ShardId, ask: Ask) -> SeatsTaken | None:
         """The refusal of an ask for seats that are surely taken; None where PostgreSQL has to decide.

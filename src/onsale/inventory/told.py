@@ -5,7 +5,7 @@ is found by the healer, who reads the facts.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from onsale import limits
 from onsale.inventory.cache import MapCache
@@ -70,9 +70,9 @@ class Outbox:
 class Changes:
     """What verbs say their changes to."""
 
-    def __init__(self, facts: Facts, outbox: Outbox) -> None:
+    def __init__(self, facts: Facts, tell: Callable[[ShardId, Sequence[Change]], None]) -> None:
         self._facts = facts
-        self._outbox = outbox
+        self._tell = tell
 
     async def record(self, tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:
         """Say which seats changed hands: one fact per kind of change and batch; the map hears it after the commit."""
@@ -85,7 +85,7 @@ class Changes:
         if blocked := writes.seats_now(SeatState.NOT_FOR_SALE):
             await self._facts.record(tx, SeatsBlocked(shard_id=shard_id, seats=blocked))
         if changes := changes_of(writes):
-            db.after_commit(tx, lambda: self._outbox.put(shard_id, changes))
+            db.after_commit(tx, lambda: self._tell(shard_id, changes))
 
 
 def changes_of(writes: Writes) -> list[Change]:

@@ -92,7 +92,7 @@ class Reader:
     """Reads on from a position, for a follower that must know how far it has come. Today all facts are in one database.
 
     `position` is (transaction, fact). Transactions below `horizon` had ended at the last read, and their facts have
-    been read unless that read was `full`; `ahead` is the first id that no transaction had yet.
+    been read unless that read was `full`; all that had ended at all were below `ahead`.
     """
 
     def __init__(self, database: db.Database, wanted: Sequence[type[Fact]]) -> None:

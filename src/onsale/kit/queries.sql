@@ -21,10 +21,10 @@ INSERT INTO fact (shard_id, kind, body) VALUES (%(shard_id)s, %(kind)s, %(body)s
 -- Ids commit out of order, so "greater than the last id" would lose facts. A row is read once its transaction lies below
 -- every one still running; (xid, fact_id) then only grows.
 -- The horizon comes with every row, and alone where there is none: up to it, everything wanted has been read.
--- So does the next id that a transaction will get: when the horizon has passed it, everything before now has been read.
+-- So does the id above all that have ended so far: when a later horizon has passed it, their facts have been read.
 SELECT horizon.xid::text::bigint, found.fact_id, found.xid::text::bigint, found.kind, found.body,
-       horizon.next::text::bigint
-FROM (SELECT pg_snapshot_xmin(seen) AS xid, pg_snapshot_xmax(seen) AS next
+       horizon.ahead::text::bigint
+FROM (SELECT pg_snapshot_xmin(seen) AS xid, pg_snapshot_xmax(seen) AS ahead
       FROM pg_current_snapshot() AS seen) AS horizon
 LEFT JOIN LATERAL (
     SELECT fact_id, xid, kind, body

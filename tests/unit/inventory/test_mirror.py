@@ -73,8 +73,7 @@ def test_a_word_carries_state_and_the_second_in_which_the_hold_ends():
 
 
 def test_a_load_takes_over_everything_and_begins_a_new_story():
-    there = Map(4)
-    said: list[Delta | None] = []
+    there, said = Map(4), list[Delta | None]()
     there.tell((1, 3, held(), THEIRS), (2, 1, 2, 0))
     mirror = mirror_of(there, said)
     assert (mirror.epoch, mirror.version, bytes(mirror.states)) == (EPOCH, 4, b"0120")
@@ -82,8 +81,7 @@ def test_a_load_takes_over_everything_and_begins_a_new_story():
 
 
 def test_a_step_that_nobody_can_see_is_still_a_step():
-    there = Map(4)
-    said: list[Delta | None] = []
+    there, said = Map(4), list[Delta | None]()
     mirror = mirror_of(there, said)
     mirror.hear(there.tell((1, 1, held(), THEIRS)))
     mirror.hear(there.tell((1, 2, held(NOON + timedelta(minutes=1)), THEIRS)))
@@ -127,8 +125,7 @@ def test_an_old_message_is_no_gap():
 
 
 def test_what_was_missed_in_one_epoch_is_one_step_for_who_watches():
-    there = Map(4)
-    said: list[Delta | None] = []
+    there, said = Map(4), list[Delta | None]()
     mirror = mirror_of(there, said)
     mirror.lose()
     there.tell((1, 1, held(), THEIRS))
@@ -140,7 +137,7 @@ def test_what_was_missed_in_one_epoch_is_one_step_for_who_watches():
 
 def test_what_is_heard_during_a_load_waits_for_it_and_too_much_ends_it(monkeypatch):
     there = Map(4)
-    mirror = Mirror(lambda delta: None)
+    mirror = Mirror(list[Delta | None]().append)
     mirror.begin()
     before = there.tell((0, 1, held(), THEIRS))
     body = there.body()
@@ -174,6 +171,25 @@ def test_only_what_is_surely_taken_is_named():
     assert mirror.taken((4,), 0, margin) == (), "a person whose tag is nobody's is never refused from here"
 
 
+def test_what_this_process_freed_is_not_refused_until_it_has_come_back():
+    there = Map(4)
+    there.tell((1, 1, held(), THEIRS))
+    mirror = mirror_of(there)
+    first, second, third = (
+        there.tell((1, number, word, THEIRS)) for number, word in ((2, held()), (3, 0), (4, held()))
+    )
+    mirror.free(1, 3)
+    assert mirror.taken((1,), MINE, 0) == ()
+    mirror.hear(first)
+    assert mirror.taken((1,), MINE, 0) == (), "an older change comes back first"
+    mirror.hear(second)
+    mirror.hear(third)
+    assert mirror.taken((1,), MINE, 0) == (1,)
+    mirror.free(1, 4)
+    mirror.begin()
+    assert mirror.load(there.body()) and mirror.taken((1,), MINE, 0) == (1,), "or with a load"
+
+
 def test_a_tag_is_the_low_half_of_a_quarter():
     person = new_person()
     assert tag_of(person) == int(person.hex[-8:], 16)
@@ -195,10 +211,9 @@ CHANGES = st.tuples(
 )
 def test_whatever_the_network_does_a_mirror_in_step_is_the_map_and_steps_add_up(batches, network, started):
     """Snapshot + deltas == a fresh snapshot at that version, for whoever took the snapshot whenever."""
-    there = Map(6)
-    said: list[Delta | None] = []
+    there, said = Map(6), list[Delta | None]()
     mirror = Mirror(said.append)
-    true, snapshots = {0: there.states()}, {}
+    true, snapshots = {0: there.states()}, dict[int, bytes]()
     for number, (batch, fate) in enumerate(zip(batches, network, strict=False)):
         message = there.tell(*batch)
         true[there.version] = there.states()
