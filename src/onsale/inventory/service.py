@@ -55,13 +55,8 @@ class Inventory:
         self._choices: Kept = OrderedDict()
         self._pristine: Kept = OrderedDict()
         self.seat_map = SeatMap(database, map_cache)
-<<<<<<< HEAD
-        self.changes = Changes(facts, self.seat_map.outbox)
-        self._taker = Taker(database, self.changes, self.seat_map.taken)
-=======
         self.changes = Changes(facts, self.seat_map.tell)
-        self._taker = Taker(database, self.changes)
->>>>>>> map
+        self._taker = Taker(database, self.changes, self.seat_map.taken)
         self._healer = Healer(database, map_cache) if map_cache else None
 
     async def hold(
