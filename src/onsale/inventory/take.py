@@ -33,8 +33,12 @@ class Taker:
 
     async def take(self, shard_id: ShardId, ask: Ask) -> HoldView:
         """The hold that answers the ask. Raises the problem that says why there is none."""
-        if refusal := self._taken(shard_id, ask):
-            raise refusal
+        refusal = self._taken(shard_id, ask)
+        if refusal is not None:
+            try:
+                raise refusal
+            finally:
+                del refusal  # It keeps this frame; were it kept by it, only the collector would part them.
         return await self._batch(shard_id).ask(ask)
 
     def _batch(self, shard_id: ShardId) -> Batch:

@@ -115,7 +115,12 @@ class Coalescer(Generic[Ask, Answer]):
         self._queue.add(Waiting(ask, lane, clock.monotonic(), future))
         if self._runner is None:
             self._runner = tasks.spawn(self._drain(), name=f"coalesce {self._name}")
-        return await future
+        try:
+            return await future
+        finally:
+            # What it raises keeps this frame, and this frame the future that keeps what it raises: a circle for each
+            # refusal, which only the collector of garbage could take away.
+            del future
 
     def _would_be_late(self) -> bool:
         """Whether the batches ahead would take too long, by the time that batches took lately.

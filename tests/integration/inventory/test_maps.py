@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -287,10 +288,14 @@ async def test_without_a_map_pictures_are_polled_and_their_differences_heard(sho
         viewer = Viewer(one)
         await viewer.look()
         await viewer.look()
+
+        def at(version):
+            return viewer.place is not None and viewer.place[1] == version
+
         for kind in (held, replaced):
             await kind(one)
             version = sum((await one.change_nos()).values())
-            await until(lambda version=version: viewer.place is not None and viewer.place[1] == version)
+            await until(partial(at, version))
             fresh = await one.inventory.seat_map.picture(one.shard_id, fresh=True)
             assert (fresh.epoch, fresh.states) == (viewer.place[0], bytes(viewer.states))
 
