@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from onsale.inventory.errors import SeatsTaken
 from onsale.inventory.model import Ask
 from onsale.inventory.take import Taker
 from onsale.kit.coalesce import Coalescer
-from onsale.kit.ids import new_id, new_person
+from onsale.kit.ids import ShardId, new_id, new_person
 
 pytestmark = pytest.mark.anyio
 COUNT = 200
@@ -34,8 +35,9 @@ async def circles(refused) -> int:
 
 
 async def test_a_refusal_by_the_map_leaves_no_circle():
-    taker = Taker(None, None, lambda shard_id, ask: SeatsTaken(taken=[1]))
-    assert await circles(lambda: taker.take(64, Ask(new_person(), (1,), new_id()))) < COUNT / 10
+    nobody: Any = None
+    taker = Taker(nobody, nobody, lambda shard_id, ask: SeatsTaken(taken=[1]))
+    assert await circles(lambda: taker.take(ShardId(64), Ask(new_person(), (1,), new_id()))) < COUNT / 10
 
 
 async def test_a_refusal_by_a_batch_leaves_no_circle():
@@ -50,8 +52,8 @@ async def test_a_kept_exception_would_leave_one_each_time():
     """Negative control: the way it is written when nobody thinks of it."""
 
     async def refused():
-        refusal = SeatsTaken(taken=[1])
-        if refusal:
+        refusal: SeatsTaken | None = SeatsTaken(taken=[1])
+        if refusal is not None:
             raise refusal
 
     assert await circles(refused) > COUNT
