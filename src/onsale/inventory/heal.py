@@ -63,6 +63,8 @@ class Healer:
         """False when Redis has lost writes, or there is no end of what is behind."""
         began_s = clock.monotonic()
         changed = _by_shard(await reader.read())
+        if reader.position is not None and reader.ahead < reader.position[0]:
+            return False  # This database has lost commits that Redis may have heard of.
         self._mark(reader, began_s)
         if self._doubtful:
             await self._drop(list(changed))

@@ -50,6 +50,7 @@ class Inventory:
         self._facts = facts
         self._finders: OrderedDict[str, Finder] = OrderedDict()
         self._choices: OrderedDict[ShardId, tuple[Picture, bytearray]] = OrderedDict()
+        self._chosen: dict[ShardId, set[int]] = {}
         self.seat_map = SeatMap(database, map_cache)
         self.changes = Changes(facts, self.seat_map.tell)
         self._taker = Taker(database, self.changes)
@@ -92,13 +93,36 @@ class Inventory:
                 if attempt > 0 and finder.find(finder.choosable(picture.states), best.quantity, zones, within) is None:
                     return await self._answered(event_id, person, key_hash)
                 continue
-            for seat_no in seats:  # The next asker of this process looks elsewhere at once.
-                choices[seat_no] = ord("1")
-            try:
-                return await self.hold(event_id, person, seats, key_hash)
-            except SeatsTaken:
-                continue
+            if view := await self._hold_chosen(event_id, person, seats, key_hash):
+                return view
         raise Overloaded
+
+    async def _hold_chosen(
+        self, event_id: int, person: PersonKey, seats: tuple[int, ...], key_hash: bytes | None
+    ) -> HoldView | None:
+        """None when somebody was faster. Other askers of this process look elsewhere at once, in later pictures too."""
+        shard_id = ids.shard_of(event_id)
+        chosen = self._chosen.setdefault(shard_id, set())
+        chosen.update(seats)
+        self._show(shard_id, seats, taken=True)
+        taken = False
+        try:
+            view = await self.hold(event_id, person, seats, key_hash)
+            taken = view.hold.seats == seats
+            return view
+        except SeatsTaken:
+            taken = True
+            return None
+        finally:
+            chosen.difference_update(seats)
+            if not chosen and self._chosen.get(shard_id) is chosen:
+                del self._chosen[shard_id]
+            self._show(shard_id, seats, taken=taken)
+
+    def _show(self, shard_id: ShardId, seats: Sequence[int], *, taken: bool) -> None:
+        if known := self._choices.get(shard_id):
+            for seat_no in seats:
+                known[1][seat_no] = ord("1") if taken else known[0].states[seat_no]
 
     async def _answered(self, event_id: int, person: PersonKey, key_hash: bytes | None) -> HoldView:
         """The hold an earlier request with this key made: it may be what took the last seats.
@@ -229,6 +253,8 @@ class Inventory:
         known = self._choices.get(shard_id)
         if known is None or known[0] is not picture:
             self._choices[shard_id] = known = (picture, finder.choosable(picture.states))
+            for seat_no in self._chosen.get(shard_id, ()):
+                known[1][seat_no] = ord("1")
             if len(self._choices) > limits.SHARDS_IN_MIND_MAX:
                 self._choices.popitem(last=False)
         return known[1]

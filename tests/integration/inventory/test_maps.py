@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -159,6 +160,9 @@ class Viewer:
         self.states, self.place = bytearray(picture.states), (picture.epoch, picture.version)
         self.seen[self.place] = bytes(self.states)
 
+    def is_at(self, version):
+        return self.place is not None and self.place[1] == version
+
     def hear(self, delta):
         if delta is None:
             self.place = None
@@ -289,8 +293,8 @@ async def test_without_a_map_pictures_are_polled_and_their_differences_heard(sho
         await viewer.look()
         for kind in (held, replaced):
             await kind(one)
-            version = sum((await one.change_nos()).values())
-            await until(lambda version=version: viewer.place is not None and viewer.place[1] == version)
+            target = sum((await one.change_nos()).values())
+            await until(partial(viewer.is_at, target))
             fresh = await one.inventory.seat_map.picture(one.shard_id, fresh=True)
             assert (fresh.epoch, fresh.states) == (viewer.place[0], bytes(viewer.states))
 
