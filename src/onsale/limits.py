@@ -153,6 +153,8 @@ MAP_TELL_SEATS_MAX = 4_000
 MAP_HELD_BACK_MAX = 4_096
 # Whole maps on their way to one process at a time: a few megabytes.
 MAP_LOADS_MAX = 4
+# Seats of all mirrors of a process, 9 bytes each: 180 MB. Beyond it the mirrors least recently used are dropped.
+MIRROR_SEATS_MAX = 20_000_000
 # A map that could not be loaded is tried again after this, while somebody is interested.
 MAP_LOAD_AGAIN_S = 1.0
 # A load that loses against changes tries again so often before it waits.
@@ -171,6 +173,8 @@ HEAL_LAG_MAX_S = 0.8
 MAP_BEAT_AGE_MAX_S = 1.2
 # After a crash between commit and Redis, a released seat is takeable within this.
 HEAL_WITHIN_S = 2.0
+# A round reads so many full batches of facts: after a pause of the worker it catches up within a few rounds.
+HEAL_BATCHES_MAX = 20
 # A round heals until nothing is behind; more tries than this mean that somebody works against it.
 HEAL_ATTEMPTS_MAX = 5
 # Rounds remembered until their transactions have ended; the longest transaction is some dozen seconds.
@@ -325,4 +329,5 @@ assert SEATS_PER_HOLD_DEFAULT <= SEATS_PER_HOLD_MAX
 assert MAP_MISSED_KEPT_S > 4 * (CONNECTION_WAIT_S + DATABASE_ANSWER_WAIT_S), "a snapshot cannot outlive what it missed"
 assert HEAL_LAG_MAX_S + MAP_BEAT_AGE_MAX_S <= HEAL_WITHIN_S, "trust ends before a lost change is old"
 assert MAP_PING_EVERY_S < MAP_PIPE_AGE_MAX_S and HEAL_EVERY_S < HEAL_LAG_MAX_S, "one missed round is no silence"
+assert MIRROR_SEATS_MAX > 10 * CHART_SEATS_MAX, "the largest events fit, side by side"
 assert MAP_PING_EVERY_S < REDIS_TIMEOUT_S, "a connection in order is never silent for so long"

@@ -51,18 +51,24 @@ class Healer:
         if self._reader is None:
             self._reader = await self._begin()
         reader = self._reader
-        position = reader.position
-        try:
-            if not await self._go_on(reader):
-                self._reader = None
-        except Unavailable:
-            reader.position = position
-            raise
+        for _ in range(limits.HEAL_BATCHES_MAX):
+            position = reader.position
+            try:
+                if not await self._go_on(reader):
+                    self._reader = None
+                    return
+            except Unavailable:
+                reader.position = position
+                raise
+            if not reader.full:
+                return
 
     async def _go_on(self, reader: facts.Reader) -> bool:
         """False when Redis has lost writes, or there is no end of what is behind."""
         began_s = clock.monotonic()
         changed = _by_shard(await reader.read())
+        if reader.position is not None and reader.ahead < reader.position[0]:
+            return False  # This database has lost commits that Redis may have heard of.
         self._mark(reader, began_s)
         if self._doubtful:
             await self._drop(list(changed))

@@ -177,11 +177,17 @@ class SeatMap:
         if not mirror.in_step:
             await self._watch.settled(shard_id)
             heard = self._heard.get(shard_id)
-        if mirror.in_step and self._watch.showable(clock.monotonic()):
+        if self._shows(shard_id, mirror):
             return None if heard and heard.polled else mirror
         if heard and not heard.polled:
             self._switch(heard, polled=True)
         return None
+
+    def _shows(self, shard_id: ShardId, mirror: Mirror) -> bool:
+        """Whether it is good for looking: in step, and not behind a picture from PostgreSQL that was given out."""
+        known = self._pictures.get(shard_id)
+        ahead = known is None or mirror.version >= known.version
+        return ahead and mirror.in_step and self._watch.showable(clock.monotonic())
 
     def _copy(self, shard_id: ShardId, mirror: Mirror, fresh: bool) -> Picture:
         now_s = clock.monotonic()
@@ -213,7 +219,7 @@ class SeatMap:
             await clock.sleep(limits.MAP_PING_EVERY_S)
 
     def _attend_to(self, shard_id: ShardId, heard: _Heard, now_s: float) -> None:
-        good = self._watch.mirror(shard_id).in_step and self._watch.showable(now_s)
+        good = self._shows(shard_id, self._watch.mirror(shard_id))
         if heard.polled and good:
             self._switch(heard, polled=False)
         elif heard.polled:

@@ -1,14 +1,13 @@
 """The verbs of inventory, as the endpoints and the rooms above use them."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from onsale import limits
 from onsale.catalog import Catalog, Event, Layout
 from onsale.inventory import settle, store
-from onsale.inventory.best import Choices, Finder
 from onsale.inventory.cache import MapCache
+from onsale.inventory.choose import Chooser, Search
 from onsale.inventory.errors import (
     DuplicateSeat,
     HoldExpired,
@@ -21,16 +20,13 @@ from onsale.inventory.errors import (
 from onsale.inventory.facts import SaleLaidDown
 from onsale.inventory.heal import Healer
 from onsale.inventory.model import Ask, Hold, HoldView, Sale, SeatState
-from onsale.inventory.seatmap import Picture, SeatMap
+from onsale.inventory.seatmap import SeatMap
 from onsale.inventory.take import Taker
 from onsale.inventory.told import Changes
 from onsale.kit import db, ids
 from onsale.kit.facts import Facts
 from onsale.kit.ids import PersonKey, ShardId
 from onsale.kit.problems import KeyReused, NotFound, Overloaded
-
-Kept = OrderedDict[ShardId, tuple[Picture, Choices]]
-"""The choices of the latest picture of a shard: less what this process chose since, or as the picture has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +47,10 @@ class Inventory:
         self._database = database
         self._catalog = catalog
         self._facts = facts
-        self._finders: OrderedDict[str, Finder] = OrderedDict()
-        self._choices: Kept = OrderedDict()
-        self._pristine: Kept = OrderedDict()
         self.seat_map = SeatMap(database, map_cache)
         self.changes = Changes(facts, self.seat_map.tell)
         self._taker = Taker(database, self.changes, self.seat_map.taken)
+        self._chooser = Chooser(self.seat_map)
         self._healer = Healer(database, map_cache) if map_cache else None
 
     async def hold(
@@ -80,28 +74,20 @@ class Inventory:
         event = await self._catalog.event(event_id)
         if not 1 <= best.quantity <= event.seats_per_hold:
             raise TooManySeats(f"One hold takes 1 to {event.seats_per_hold} seats", limit=event.seats_per_hold)
-        layout, finder = await self._finder(event)
-        zones, within = _wish(event, layout, best)
+        layout = await self._catalog.layout(event)
+        search = Search(event.chart_hash or "", layout, best.quantity, *_wish(event, layout, best))
         shard_id = ids.shard_of(event_id)
         for attempt in range(limits.BEST_ATTEMPTS_MAX):
-            picture = await self.seat_map.picture(shard_id, fresh=attempt > 0)
-            if not picture.states:
-                raise NotOnSale
-            choices = _choosable(self._choices, shard_id, picture, finder)
-            seats = finder.find(choices, best.quantity, zones, within)
+            seats = await self._chooser.choose(shard_id, search, fresh=attempt > 0)
             if seats is None:
-                if attempt == 0:
-                    continue
-                # What this process is about to ask for may yet be refused; without that, nothing is left to wait for.
-                pristine = _choosable(self._pristine, shard_id, picture, finder)
-                if finder.find(pristine, best.quantity, zones, within) is None:
+                if attempt > 0 and await self._chooser.nothing_left(shard_id, search):
                     return await self._answered(event_id, person, key_hash)
                 continue
-            finder.take(choices, seats)  # The next asker of this process looks elsewhere at once.
-            try:
-                return await self.hold(event_id, person, seats, key_hash)
-            except SeatsTaken:
-                continue
+            with self._chooser.chosen(shard_id, seats):
+                try:
+                    return await self.hold(event_id, person, seats, key_hash)
+                except SeatsTaken:
+                    continue
         raise Overloaded
 
     async def _answered(self, event_id: int, person: PersonKey, key_hash: bytes | None) -> HoldView:
@@ -233,26 +219,6 @@ class Inventory:
         """Delete holds that ended long ago; how many."""
         async with self._database.transaction() as tx:
             return await store.forget_ended_holds(tx, limits.ENDED_HOLD_KEPT_S, limits.FORGET_BATCH_MAX, None)
-
-    async def _finder(self, event: Event) -> tuple[Layout, Finder]:
-        layout = await self._catalog.layout(event)
-        key = event.chart_hash or ""
-        if key not in self._finders:
-            self._finders[key] = Finder(layout)
-            if len(self._finders) > limits.LAYOUTS_IN_MIND_MAX:
-                self._finders.popitem(last=False)
-        self._finders.move_to_end(key)
-        return layout, self._finders[key]
-
-
-def _choosable(kept: Kept, shard_id: ShardId, picture: Picture, finder: Finder) -> Choices:
-    """What to choose from in a picture, one and the same for all who ask of it."""
-    known = kept.get(shard_id)
-    if known is None or known[0] is not picture:
-        kept[shard_id] = known = (picture, finder.choosable(picture.states))
-        if len(kept) > limits.SHARDS_IN_MIND_MAX:
-            kept.popitem(last=False)
-    return known[1]
 
 
 def _wish(event: Event, layout: Layout, best: Best) -> tuple[frozenset[int] | None, range | None]:

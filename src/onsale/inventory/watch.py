@@ -7,6 +7,7 @@ that all published before the question was sent has been heard; so a process tha
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from onsale import limits
@@ -47,11 +48,20 @@ class Watch:
         if mirror is None:
             mirror = self._mirrors[shard_id] = Mirror(partial(self._say, shard_id))
             self._by_channel[channel_of(shard_id).encode()] = shard_id
-            if len(self._mirrors) > limits.SHARDS_IN_MIND_MAX:
-                self.forget(next(iter(self._mirrors)))
+            self._fit()
             self._keep(shard_id, mirror)
         self._mirrors.move_to_end(shard_id)
         return mirror
+
+    def _fit(self) -> None:
+        """Keep to the bounds: never the newest, which somebody wants now."""
+        seats = sum(len(mirror.states) for mirror in self._mirrors.values())
+        while len(self._mirrors) > 1 and (
+            len(self._mirrors) > limits.SHARDS_IN_MIND_MAX or seats > limits.MIRROR_SEATS_MAX
+        ):
+            oldest = next(iter(self._mirrors))
+            seats -= len(self._mirrors[oldest].states)
+            self.forget(oldest)
 
     def known(self, shard_id: ShardId) -> Mirror | None:
         """The mirror of a shard somebody is interested in."""
@@ -89,13 +99,13 @@ class Watch:
         if self._cache is None:
             return
         while True:
-            try:
+            with suppress(Unavailable):
                 async with self._cache.listening() as wire:
-                    await self._listen(wire)
-            except Unavailable:
-                await clock.sleep(limits.MAP_RECONNECT_AFTER_S)
-            finally:
-                self._lost()
+                    try:
+                        await self._listen(wire)
+                    finally:
+                        self._lost()
+            await clock.sleep(limits.MAP_RECONNECT_AFTER_S)
 
     async def _listen(self, wire: Listening) -> None:
         self._subscribed[_BEATS] = asyncio.get_running_loop().create_future()
@@ -197,7 +207,9 @@ class Watch:
         mirror.begin()
         found, permission = await self._cache.fetch(shard_id)
         if found is not None:
-            return mirror.load(found)
+            loaded = mirror.load(found)
+            self._fit()
+            return loaded
         async with self._database.transaction(shard_id) as tx:
             version, seats = await store.snapshot(tx, shard_id)
         if not seats:
@@ -208,7 +220,5 @@ class Watch:
 
 
 async def _quietly(wire: Listening, *command: str | bytes) -> None:
-    try:
+    with suppress(Unavailable):
         await wire.send(*command)
-    except Unavailable:
-        return

@@ -58,7 +58,7 @@ class Wire:
             if not self._connection.is_connected:
                 raise RedisAway
             await self._connection.send_command(*command, check_health=False)
-        except FAULTS as error:
+        except (*FAULTS, AttributeError) as error:  # Let go between the look and the write, it has no writer any more.
             raise RedisAway from error
 
     async def read(self) -> list[Any]:
@@ -74,8 +74,8 @@ class Wire:
 async def wire(client: Client) -> AsyncIterator[Wire]:
     """A connection of its own beside the client's pool. Raises RedisAway."""
     pool = client.connection_pool
-    # In the older protocol a subscribed connection says everything as a list, in the order it happened. It knows
-    # nothing of notifications of maintenance, which the pool prepares for the newer one.
+    # In the older protocol a subscribed connection says everything as a list, in the order it happened. The pool's
+    # notifications of maintenance belong to the newer one.
     settings = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith("maint_")}
     connection: Any = pool.connection_class(**{**settings, "protocol": 2})
     try:

@@ -160,6 +160,9 @@ class Viewer:
         self.states, self.place = bytearray(picture.states), (picture.epoch, picture.version)
         self.seen[self.place] = bytes(self.states)
 
+    def is_at(self, version):
+        return self.place is not None and self.place[1] == version
+
     def hear(self, delta):
         if delta is None:
             self.place = None
@@ -288,14 +291,10 @@ async def test_without_a_map_pictures_are_polled_and_their_differences_heard(sho
         viewer = Viewer(one)
         await viewer.look()
         await viewer.look()
-
-        def at(version):
-            return viewer.place is not None and viewer.place[1] == version
-
         for kind in (held, replaced):
             await kind(one)
-            version = sum((await one.change_nos()).values())
-            await until(partial(at, version))
+            target = sum((await one.change_nos()).values())
+            await until(partial(viewer.is_at, target))
             fresh = await one.inventory.seat_map.picture(one.shard_id, fresh=True)
             assert (fresh.epoch, fresh.states) == (viewer.place[0], bytes(viewer.states))
 
@@ -410,3 +409,50 @@ async def test_an_event_that_is_not_on_sale_is_not_kept_in_mind(shop, database_u
         other = ShardId(one.shard_id + 64)
         one.inventory.seat_map._watch.mirror(other)
         await until(lambda: one.inventory.seat_map._watch.known(other) is None)
+
+
+# --- healers ---
+
+
+async def test_what_was_lost_while_no_healer_was_there_is_found_by_the_next(shop, database_url, redis_url, monkeypatch):
+    async with process(shop, database_url, redis_url) as one, process(shop, database_url, redis_url) as two:
+        async with healing(one):
+            await until(lambda: trusts(one) and trusts(two))
+            view = await one.hold(ANN, 1)
+            await until(lambda: refused(two, BOB, 1) == [1])
+        monkeypatch.setattr(one.inventory.seat_map._outbox, "put", lambda shard_id, changes: None)
+        await one.inventory.let_go(one.shard_id, view.hold.hold_id, ANN)
+        await until(lambda: not trusts(two))
+        async with healing(two):
+            await agrees(one, two)
+            assert states(two.inventory.seat_map, two)[1] == "f"
+
+
+async def test_several_healers_do_no_harm(shop, database_url, redis_url, monkeypatch):
+    async with (
+        process(shop, database_url, redis_url) as one,
+        process(shop, database_url, redis_url) as two,
+        healing(one),
+        healing(two),
+    ):
+        await until(lambda: trusts(one) and trusts(two))
+        viewer = Viewer(two)
+        await viewer.look()
+        put, dice = one.inventory.seat_map._outbox.put, chance.seeded(5)
+        monkeypatch.setattr(
+            one.inventory.seat_map._outbox, "put", lambda *changes: put(*changes) if dice.random() < 0.5 else None
+        )
+        await asyncio.gather(rush(one, dice, 20), rush(two, dice, 20))
+        await agrees(one, two)
+        assert viewer.states == (await one.inventory.seat_map.picture(one.shard_id, fresh=True)).states
+        assert viewer.fresh_pictures == 1, "healing is steps, not a new map"
+
+
+async def test_a_backlog_of_facts_is_gone_over_before_the_next_beat(shop, database_url, redis_url, monkeypatch):
+    monkeypatch.setattr(limits, "FACTS_BATCH_MAX", 2)
+    async with process(shop, database_url, redis_url) as one, healing(one):
+        await until(lambda: trusts(one))
+        monkeypatch.setattr(one.inventory.seat_map._outbox, "put", lambda shard_id, changes: None)
+        for seat_no in range(9):
+            await one.hold(new_person(), seat_no)
+        await until(lambda: states(one.inventory.seat_map, one)[:9] == "h" * 9)

@@ -53,7 +53,7 @@ async def test_taken_seats_are_refused_without_postgresql(pair):
     assert answer.value.extra == {"taken": [1, 2]}
 
 
-async def test_sold_seats_and_those_not_for_sale_are_refused(shop, pair):
+async def test_a_sold_seat_is_refused_to_its_buyer_too(pair):
     one, two = pair
     view = await one.hold(ANN, 1)
     await one.pay(view.hold.hold_id)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import psutil
@@ -57,6 +58,29 @@ async def test_a_block_that_ends_commits_and_one_that_raises_leaves_nothing(lamp
         with pytest.raises(KeyError):
             await run(way, "UPDATE lamp SET lit = true WHERE lamp = 5", and_raise=KeyError())
     assert await lit(lamps) == [1, 2]
+
+
+async def test_what_waits_for_a_commit_is_called_after_it_and_never_without_it(lamps):
+    called: list[str] = []
+
+    async def block(way, word, statement, and_raise=None):
+        async with way() as tx:
+            db.after_commit(tx, partial(called.append, word))
+            await tx.execute(statement)
+            assert word not in called, "it may still be rolled back"
+            if and_raise:
+                raise and_raise
+
+    for way in (*both(lamps), lamps.batch):
+        called.clear()
+        await block(way, "committed", "SELECT 1")
+        assert called == ["committed"]
+        with pytest.raises(KeyError):
+            await block(way, "raised", "SELECT 1", KeyError())
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            await block(way, "broken", "INSERT INTO lamp VALUES (1)")
+        await run(way, "SELECT 1")
+        assert called == ["committed"], "nor by who has the connection next"
 
 
 async def test_a_block_that_is_cancelled_leaves_nothing_and_gives_its_connection_back(database_url):

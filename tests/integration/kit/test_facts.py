@@ -304,3 +304,37 @@ async def test_who_hears_is_said_once(jobs):
     told.tell({LampLit: (hear,)})
     with pytest.raises(AssertionError):
         told.tell({LampBroken: (hear,)})
+
+
+async def read_lamps(reader):
+    """The next there are. Other databases of the server have transactions, too, and facts wait for their end."""
+    lamps: list[int] = []
+    while not lamps:
+        lamps = [fact.lamp for fact in await reader.read()]
+        await asyncio.sleep(0.01)
+    return lamps
+
+
+async def test_a_reader_knows_how_far_it_has_read(database, plain):
+    """What had ended at one read has been read once the horizon of a later one has passed it."""
+    reader = facts.Reader(database, [LampLit])
+    await reader.begin()
+    async with database.transaction() as early:
+        await plain.record(early, LampLit(shard_id=64, lamp=1))
+        await record(plain, database, 2)
+        assert await reader.read() == [], "an earlier transaction may still commit"
+        ahead = reader.ahead
+        assert reader.horizon < ahead
+    assert await read_lamps(reader) == [1, 2]
+    assert reader.horizon >= ahead and not reader.full
+
+
+async def test_a_reader_goes_on_from_a_position_it_is_given(database, plain):
+    first = facts.Reader(database, [LampLit])
+    await first.begin()
+    await record(plain, database, 1)
+    assert await read_lamps(first) == [1]
+    await record(plain, database, 2)
+    second = facts.Reader(database, [LampLit])
+    second.position = first.position
+    assert await read_lamps(second) == [2]

@@ -1,0 +1,95 @@
+"""Choosing the best seats for those who ask for some together. It is choosing where to try, not deciding.
+
+All askers of a process choose from one picture of a shard at a time, each from what the ones before it have left.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from onsale import limits
+from onsale.catalog import Layout
+from onsale.inventory.best import Choices, Finder
+from onsale.inventory.errors import NotOnSale
+from onsale.inventory.seatmap import Picture, SeatMap
+from onsale.kit.ids import ShardId
+
+Kept = OrderedDict[ShardId, tuple[Picture, Choices]]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for on which chart; `zones` and `within` narrow it to price zones and a section."""
+
+    chart: str
+    layout: Layout
+    quantity: int
+    zones: frozenset[int] | None
+    within: range | None
+
+
+class Chooser:
+    def __init__(self, seat_map: SeatMap) -> None:
+        self._seat_map = seat_map
+        self._finders: OrderedDict[str, Finder] = OrderedDict()
+        # What to choose from, less this process' own choices; and the same untouched, to tell whether anything is left.
+        self._choices: Kept = OrderedDict()
+        self._pristine: Kept = OrderedDict()
+        # Seats chosen by requests that are still under way: a new picture may not show them yet.
+        self._chosen: dict[ShardId, Counter[int]] = {}
+
+    async def choose(self, shard_id: ShardId, search: Search, *, fresh: bool) -> tuple[int, ...] | None:
+        """The best seats, taken out of what others of this process choose from. Raises NotOnSale."""
+        picture = await self._picture(shard_id, fresh=fresh)
+        finder = self._finder(search)
+        choices = _choosable(self._choices, shard_id, picture, finder, self._chosen.get(shard_id))
+        seats = finder.find(choices, search.quantity, search.zones, search.within)
+        if seats is not None:
+            finder.take(choices, seats)
+        return seats
+
+    async def nothing_left(self, shard_id: ShardId, search: Search) -> bool:
+        """Whether there are no such seats, even if everything this process is about to ask for were refused."""
+        picture, finder = await self._picture(shard_id, fresh=False), self._finder(search)
+        pristine = _choosable(self._pristine, shard_id, picture, finder, None)
+        return finder.find(pristine, search.quantity, search.zones, search.within) is None
+
+    @contextmanager
+    def chosen(self, shard_id: ShardId, seats: tuple[int, ...]) -> Iterator[None]:
+        """While these seats are being asked for, nobody else of this process chooses them, in later pictures either."""
+        chosen = self._chosen.setdefault(shard_id, Counter())
+        chosen.update(seats)
+        try:
+            yield
+        finally:
+            chosen.subtract(seats)
+            self._chosen[shard_id] = +chosen
+            if not self._chosen[shard_id]:
+                del self._chosen[shard_id]
+
+    async def _picture(self, shard_id: ShardId, *, fresh: bool) -> Picture:
+        picture = await self._seat_map.picture(shard_id, fresh=fresh)
+        if not picture.states:
+            raise NotOnSale
+        return picture
+
+    def _finder(self, search: Search) -> Finder:
+        if search.chart not in self._finders:
+            self._finders[search.chart] = Finder(search.layout)
+            if len(self._finders) > limits.LAYOUTS_IN_MIND_MAX:
+                self._finders.popitem(last=False)
+        self._finders.move_to_end(search.chart)
+        return self._finders[search.chart]
+
+
+def _choosable(kept: Kept, shard_id: ShardId, picture: Picture, finder: Finder, chosen: Counter[int] | None) -> Choices:
+    """What to choose from in a picture, one and the same for all who ask of it."""
+    known = kept.get(shard_id)
+    if known is None or known[0] is not picture:
+        kept[shard_id] = known = (picture, finder.choosable(picture.states))
+        if chosen:
+            finder.take(known[1], tuple(sorted(chosen)))
+        if len(kept) > limits.SHARDS_IN_MIND_MAX:
+            kept.popitem(last=False)
+    return known[1]
