@@ -10,7 +10,6 @@ from onsale.inventory import settle, store
 from onsale.inventory.best import Choices, Finder
 from onsale.inventory.errors import (
     DuplicateSeat,
-    HoldExpired,
     HoldNotFound,
     NoSeatsTogether,
     NotOnSale,
@@ -18,7 +17,8 @@ from onsale.inventory.errors import (
     TooManySeats,
 )
 from onsale.inventory.facts import SaleLaidDown
-from onsale.inventory.model import Ask, Hold, HoldView, Sale, SeatState
+from onsale.inventory.model import Ask, Hold, HoldView, Own, Sale, SeatState
+from onsale.inventory.owners import Owners
 from onsale.inventory.seatmap import Picture, SeatMap
 from onsale.inventory.take import Taker
 from onsale.kit import db, ids
@@ -47,6 +47,7 @@ class Inventory:
         self._catalog = catalog
         self._facts = facts
         self._taker = Taker(database, facts)
+        self._owners = Owners(database, facts)
         self._finders: OrderedDict[str, Finder] = OrderedDict()
         self._choices: Kept = OrderedDict()
         self._pristine: Kept = OrderedDict()
@@ -129,19 +130,12 @@ class Inventory:
         return [HoldView(shard_id, hold, True, now) for hold, now in held]
 
     async def let_go(self, shard_id: ShardId, hold_id: int, person: PersonKey) -> None:
-        """Release a hold; doing it again changes nothing."""
-        await self.read(shard_id, hold_id, person)
-        async with self._database.pipelined(shard_id) as tx:
-            await settle.release(self._facts, tx, shard_id, [hold_id])
+        """Release a hold; doing it again changes nothing. Raises HoldNotFound."""
+        await self._owners.release(shard_id, Own(hold_id, person))
 
     async def prolong(self, shard_id: ShardId, hold_id: int, person: PersonKey) -> HoldView:
-        """At least a minute more for the person, within the hold's bound. Raises HoldExpired."""
-        await self.read(shard_id, hold_id, person)
-        async with self._database.pipelined(shard_id) as tx:
-            [hold] = await self.extend(tx, shard_id, [hold_id], limits.PAYMENT_EXTENSION_S)
-        if hold is None:
-            raise HoldExpired
-        return await self.read(shard_id, hold_id, person)
+        """At least a minute more for the person, within the hold's bound. Raises HoldExpired, HoldNotFound."""
+        return await self._owners.prolong(shard_id, Own(hold_id, person))
 
     async def extend(
         self, tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], at_least_s: float

@@ -1,6 +1,5 @@
 """Taking seats: asks of one shard travel in batches; each batch is one transaction of lock, decide, write."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -13,10 +12,9 @@ from onsale.inventory.facts import SeatsBlocked, SeatsHeld, SeatsReleased
 from onsale.inventory.model import Ask, HoldView, Refused, SeatState, Writes, decide_holds, whole
 from onsale.kit import db
 from onsale.kit.coalesce import Coalescer
+from onsale.kit.collectors import Collectors
 from onsale.kit.facts import Facts
 from onsale.kit.ids import ShardId
-
-Batch = Coalescer[Ask, HoldView]
 
 
 class Taker:
@@ -25,34 +23,22 @@ class Taker:
     def __init__(self, database: db.Database, facts: Facts) -> None:
         self._database = database
         self._facts = facts
-        self._batches: OrderedDict[ShardId, Batch] = OrderedDict()
+        self._collectors = Collectors(self._collector, shards_max=limits.SHARDS_IN_MIND_MAX)
 
     async def take(self, shard_id: ShardId, ask: Ask) -> HoldView:
         """The hold that answers the ask. Raises the problem that says why there is none."""
-        return await self._batch(shard_id).ask(ask)
+        return await self._collectors.ask(shard_id, ask)
 
-    def _batch(self, shard_id: ShardId) -> Batch:
-        batch = self._batches.get(shard_id)
-        if batch is None:
-            batch = Coalescer(
-                lambda asks: self.take_batch(shard_id, asks),
-                name="hold",
-                batch_max=limits.HOLD_BATCH_MAX,
-                queue_max=limits.HOLD_QUEUE_MAX,
-                lane_of=attrgetter("person"),
-                lane_max=limits.HOLD_ASKS_PER_PERSON_MAX,
-                hopeless=(db.DatabaseAway,),
-            )
-            self._batches[shard_id] = batch
-            self._forget_idle()
-        self._batches.move_to_end(shard_id)
-        return batch
-
-    def _forget_idle(self) -> None:
-        """Keep to the bound by dropping the collectors that have been quiet longest; busy ones stay."""
-        idle = [shard_id for shard_id, batch in self._batches.items() if batch.idle]
-        for shard_id in idle[: max(0, len(self._batches) - limits.SHARDS_IN_MIND_MAX)]:
-            del self._batches[shard_id]
+    def _collector(self, shard_id: ShardId) -> Coalescer[Ask, HoldView]:
+        return Coalescer(
+            lambda asks: self.take_batch(shard_id, asks),
+            name="hold",
+            batch_max=limits.HOLD_BATCH_MAX,
+            queue_max=limits.HOLD_QUEUE_MAX,
+            lane_of=attrgetter("person"),
+            lane_max=limits.HOLD_ASKS_PER_PERSON_MAX,
+            hopeless=(db.DatabaseAway,),
+        )
 
     async def take_batch(
         self, shard_id: ShardId, asks: Sequence[Ask], now: datetime | None = None
