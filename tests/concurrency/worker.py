@@ -101,6 +101,10 @@ async def mixed(shop: Shop, task: Task) -> dict[str, int]:
         async with shop.database.transaction(shop.shard_id) as tx:
             await shop.inventory.extend(tx, shop.shard_id, [hold_id for hold_id, _ in some], 60)
 
+    async def prolong() -> None:
+        if made:
+            await shop.inventory.prolong(shop.shard_id, *dice.choice(made))
+
     async def confirm() -> None:
         some, order_id = dict(dice.sample(made, min(2, len(made)))), new_id()
         answers = await shop.pay(*some, order_id=order_id)
@@ -134,7 +138,7 @@ async def mixed(shop: Shop, task: Task) -> dict[str, int]:
         await shop.inventory.forget_ended()
 
     verbs = [hold] * 8 + [extend] * 4 + [confirm] * 4 + [release] * 2 + [take_back] * 4 + [sweep] * 2 + [forget]
-    verbs += [block] * 2 + [unblock] * 2
+    verbs += [block] * 2 + [unblock] * 2 + [prolong] * 2
 
     async def fan() -> None:
         for _ in range(task["rounds"]):

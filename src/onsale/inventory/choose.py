@@ -3,6 +3,7 @@
 All askers of a process choose from one picture of a shard at a time, each from what the ones before it have left.
 """
 
+import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ class Chooser:
         self._pristine: Kept = OrderedDict()
         # Seats chosen by requests that are still under way: a new picture may not show them yet.
         self._chosen: dict[ShardId, Counter[int]] = {}
+        self._answered: dict[ShardId, asyncio.Event] = {}
 
     async def choose(self, shard_id: ShardId, search: Search, *, fresh: bool) -> tuple[int, ...] | None:
         """The best seats, taken out of what others of this process choose from. Raises NotOnSale."""
@@ -67,6 +69,13 @@ class Chooser:
             self._chosen[shard_id] = +chosen
             if not self._chosen[shard_id]:
                 del self._chosen[shard_id]
+            if answered := self._answered.pop(shard_id, None):
+                answered.set()
+
+    async def one_more_known(self, shard_id: ShardId) -> None:
+        """Wait until one of the requests under way is answered, if there are any: it may leave seats to the next."""
+        if self._chosen.get(shard_id):
+            await self._answered.setdefault(shard_id, asyncio.Event()).wait()
 
     async def _picture(self, shard_id: ShardId, *, fresh: bool) -> Picture:
         picture = await self._seat_map.picture(shard_id, fresh=fresh)

@@ -115,6 +115,13 @@ class Ask(Struct, frozen=True):
     key_hash: bytes | None = None
 
 
+class Own(Struct, frozen=True):
+    """What a person says of a hold: that it is theirs, and so theirs to settle."""
+
+    hold_id: int
+    person: PersonKey
+
+
 class Refused(Struct, frozen=True):
     why: Refusal
     seats: tuple[int, ...] = ()
@@ -276,6 +283,17 @@ def _give_back(hold: Hold, state: HoldState, locked: Locked, writes: Writes) -> 
 def with_state(hold: Hold, state: HoldState, expires_at: datetime | None = None) -> Hold:
     """The same hold in another state, and with another deadline where one is given."""
     return replace(hold, state=state, expires_at=expires_at or hold.expires_at)
+
+
+def is_owner(ask: Own, locked: Locked) -> bool:
+    """Whether there is such a hold, and of that person."""
+    hold = locked.holds.get(ask.hold_id)
+    return hold is not None and hold.person == ask.person
+
+
+def owned(asks: Iterable[Own], locked: Locked) -> list[int]:
+    """The holds whose owners ask, each once: a double click asks twice. What others have locked by asking stays."""
+    return list(dict.fromkeys(ask.hold_id for ask in asks if is_owner(ask, locked)))
 
 
 def decide_extensions(hold_ids: Sequence[int], at_least_s: float, locked: Locked) -> tuple[list[Hold | None], Writes]:

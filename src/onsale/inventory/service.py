@@ -10,7 +10,6 @@ from onsale.inventory.cache import MapCache
 from onsale.inventory.choose import Chooser, Search
 from onsale.inventory.errors import (
     DuplicateSeat,
-    HoldExpired,
     HoldNotFound,
     NoSeatsTogether,
     NotOnSale,
@@ -19,7 +18,8 @@ from onsale.inventory.errors import (
 )
 from onsale.inventory.facts import SaleLaidDown
 from onsale.inventory.heal import Healer
-from onsale.inventory.model import Ask, Hold, HoldView, Sale, SeatState
+from onsale.inventory.model import Ask, Hold, HoldView, Own, Sale, SeatState
+from onsale.inventory.owners import Owners
 from onsale.inventory.seatmap import SeatMap
 from onsale.inventory.take import Taker
 from onsale.inventory.told import Changes
@@ -50,6 +50,7 @@ class Inventory:
         self.seat_map = SeatMap(database, map_cache)
         self.changes = Changes(facts, self.seat_map.tell)
         self._taker = Taker(database, self.changes, self.seat_map.taken)
+        self._owners = Owners(database, self.changes)
         self._chooser = Chooser(self.seat_map)
         self._healer = Healer(database, map_cache) if map_cache else None
 
@@ -82,6 +83,7 @@ class Inventory:
             if seats is None:
                 if attempt > 0 and await self._chooser.nothing_left(shard_id, search):
                     return await self._answered(event_id, person, key_hash)
+                await self._chooser.one_more_known(shard_id)
                 continue
             with self._chooser.chosen(shard_id, seats):
                 try:
@@ -122,19 +124,12 @@ class Inventory:
         return [HoldView(shard_id, hold, True, now) for hold, now in held]
 
     async def let_go(self, shard_id: ShardId, hold_id: int, person: PersonKey) -> None:
-        """Release a hold; doing it again changes nothing."""
-        await self.read(shard_id, hold_id, person)
-        async with self._database.pipelined(shard_id) as tx:
-            await settle.release(self.changes, tx, shard_id, [hold_id])
+        """Release a hold; doing it again changes nothing. Raises HoldNotFound."""
+        await self._owners.release(shard_id, Own(hold_id, person))
 
     async def prolong(self, shard_id: ShardId, hold_id: int, person: PersonKey) -> HoldView:
-        """At least a minute more for the person, within the hold's bound. Raises HoldExpired."""
-        await self.read(shard_id, hold_id, person)
-        async with self._database.pipelined(shard_id) as tx:
-            [hold] = await self.extend(tx, shard_id, [hold_id], limits.PAYMENT_EXTENSION_S)
-        if hold is None:
-            raise HoldExpired
-        return await self.read(shard_id, hold_id, person)
+        """At least a minute more for the person, within the hold's bound. Raises HoldExpired, HoldNotFound."""
+        return await self._owners.prolong(shard_id, Own(hold_id, person))
 
     async def extend(
         self, tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], at_least_s: float

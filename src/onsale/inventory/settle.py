@@ -9,9 +9,11 @@ from datetime import datetime
 
 from onsale import limits
 from onsale.inventory import store
-from onsale.inventory.errors import NotOnSale, problem_of
+from onsale.inventory.errors import HoldExpired, HoldNotFound, NotOnSale, problem_of
 from onsale.inventory.model import (
     Hold,
+    HoldView,
+    Own,
     Refused,
     SeatState,
     decide_blocks,
@@ -21,6 +23,8 @@ from onsale.inventory.model import (
     decide_releases,
     decide_returns,
     decide_unblocks,
+    is_owner,
+    owned,
 )
 from onsale.inventory.told import Changes
 from onsale.kit import db
@@ -46,6 +50,22 @@ async def extend(
     return answers
 
 
+async def prolong(
+    changes: Changes, tx: db.Tx, shard_id: ShardId, asks: Sequence[Own], at_least_s: float, now: datetime | None = None
+) -> list[HoldView | Exception]:
+    """`extend` for the owners themselves: the hold as it is then, HoldExpired, or HoldNotFound for somebody else's."""
+    locked = await store.lock_holds(tx, shard_id, [ask.hold_id for ask in asks], now)
+    hold_ids = owned(asks, locked)
+    answers, writes = decide_extensions(hold_ids, at_least_s, locked)
+    await store.write(tx, shard_id, writes)
+    await changes.record(tx, shard_id, writes)
+    views = {
+        hold_id: HoldExpired() if hold is None else HoldView(shard_id, hold, True, locked.now)
+        for hold_id, hold in zip(hold_ids, answers, strict=True)
+    }
+    return [views[ask.hold_id] if is_owner(ask, locked) else HoldNotFound() for ask in asks]
+
+
 async def confirm(
     changes: Changes, tx: db.Tx, shard_id: ShardId, orders: Mapping[int, int], now: datetime | None = None
 ) -> dict[int, Hold | None]:
@@ -58,14 +78,14 @@ async def confirm(
 
 
 async def release(
-    changes: Changes, tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], now: datetime | None = None
-) -> list[Hold | None]:
-    """Let go of each hold; None for one that had already ended."""
-    locked = await store.lock_holds(tx, shard_id, hold_ids, now)
-    answers, writes = decide_releases(hold_ids, locked)
+    changes: Changes, tx: db.Tx, shard_id: ShardId, asks: Sequence[Own], now: datetime | None = None
+) -> list[Exception | None]:
+    """Let go of each hold, in whatever state it is by now; HoldNotFound for somebody else's, which stays."""
+    locked = await store.lock_holds(tx, shard_id, [ask.hold_id for ask in asks], now)
+    _, writes = decide_releases(owned(asks, locked), locked)
     await store.write(tx, shard_id, writes)
     await changes.record(tx, shard_id, writes)
-    return answers
+    return [None if is_owner(ask, locked) else HoldNotFound() for ask in asks]
 
 
 async def take_back(

@@ -1,6 +1,5 @@
 """Taking seats: asks of one shard travel in batches; each batch is one transaction of lock, decide, write."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -13,9 +12,9 @@ from onsale.inventory.model import Ask, HoldView, Refused, decide_holds, whole
 from onsale.inventory.told import Changes
 from onsale.kit import db
 from onsale.kit.coalesce import Coalescer
+from onsale.kit.collectors import Collectors
 from onsale.kit.ids import ShardId
 
-Batch = Coalescer[Ask, HoldView]
 Taken = Callable[[ShardId, Ask], Exception | None]
 
 
@@ -29,7 +28,7 @@ class Taker:
         self._database = database
         self._changes = changes
         self._taken = taken
-        self._batches: OrderedDict[ShardId, Batch] = OrderedDict()
+        self._collectors = Collectors(self._collector, shards_max=limits.SHARDS_IN_MIND_MAX)
 
     async def take(self, shard_id: ShardId, ask: Ask) -> HoldView:
         """The hold that answers the ask. Raises the problem that says why there is none."""
@@ -38,38 +37,26 @@ class Taker:
             try:
                 raise refusal
             finally:
-                del refusal  # It keeps this frame; were it kept by it, only the collector would part them.
-        return await self._batch(shard_id).ask(ask)
+                del refusal  # It keeps this frame; were it kept by it, only the collector of garbage would part them.
+        return await self._collectors.ask(shard_id, ask)
 
-    def _batch(self, shard_id: ShardId) -> Batch:
-        batch = self._batches.get(shard_id)
-        if batch is None:
-            batch = Coalescer(
-                lambda asks: self.take_batch(shard_id, asks),
-                name="hold",
-                batch_max=limits.HOLD_BATCH_MAX,
-                queue_max=limits.HOLD_QUEUE_MAX,
-                wait_max_s=limits.HOLD_WAIT_MAX_S,
-                lane_of=attrgetter("person"),
-                lane_max=limits.HOLD_ASKS_PER_PERSON_MAX,
-                # Looked at once more just before it travels: a rush for a seat is over when the first batch has it.
-                refuse=partial(self._taken, shard_id),
-                # Also where the commit may have passed before the connection was lost: `model._repeated` finds it.
-                again=(db.Contended, db.DatabaseAway),
-                tries_max=limits.HOLD_TRIES_MAX,
-                again_within_s=limits.HOLD_AGAIN_WITHIN_S,
-                hopeless=(db.DatabaseAway,),
-            )
-            self._batches[shard_id] = batch
-            self._forget_idle()
-        self._batches.move_to_end(shard_id)
-        return batch
-
-    def _forget_idle(self) -> None:
-        """Keep to the bound by dropping the collectors that have been quiet longest; busy ones stay."""
-        idle = [shard_id for shard_id, batch in self._batches.items() if batch.idle]
-        for shard_id in idle[: max(0, len(self._batches) - limits.SHARDS_IN_MIND_MAX)]:
-            del self._batches[shard_id]
+    def _collector(self, shard_id: ShardId) -> Coalescer[Ask, HoldView]:
+        return Coalescer(
+            lambda asks: self.take_batch(shard_id, asks),
+            name="hold",
+            lane_of=attrgetter("person"),
+            lane_max=limits.HOLD_ASKS_PER_PERSON_MAX,
+            # Looked at once more just before it travels: a rush for a seat is over when the first batch has it.
+            refuse=partial(self._taken, shard_id),
+            batch_max=limits.HOLD_BATCH_MAX,
+            queue_max=limits.HOLD_QUEUE_MAX,
+            wait_max_s=limits.HOLD_WAIT_MAX_S,
+            # Also where the commit may have passed before the connection was lost: `model._repeated` finds it.
+            again=(db.Contended, db.DatabaseAway),
+            tries_max=limits.HOLD_TRIES_MAX,
+            again_within_s=limits.HOLD_AGAIN_WITHIN_S,
+            hopeless=(db.DatabaseAway,),
+        )
 
     async def take_batch(
         self, shard_id: ShardId, asks: Sequence[Ask], now: datetime | None = None
