@@ -252,8 +252,8 @@ FROM (SELECT seat_no, change_no, seat.state, held_until, person
       WHERE seat.shard_id = %(shard_id)s) AS seen;
 
 -- name: seats_as_they_are
--- Some seats as the map has them, for those it missed.
-SELECT seat_no, change_no, seat.state, held_until, person
+-- Some seats as the map has them, for those it missed. Look-ups are nested and not joined, as in lock_seats_to_take.
+SELECT seat_no, change_no, state, held_until,
+       (SELECT person FROM hold WHERE hold.shard_id = %(shard_id)s AND hold.hold_id = seat.hold_id AND seat.state = 1)
 FROM seat
-LEFT JOIN hold ON seat.state = 1 AND hold.shard_id = seat.shard_id AND hold.hold_id = seat.hold_id
-WHERE seat.shard_id = %(shard_id)s AND seat_no = ANY (%(seat_nos)s::integer[]);
+WHERE shard_id = %(shard_id)s AND seat_no = ANY (%(seat_nos)s::integer[]);

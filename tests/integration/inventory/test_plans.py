@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 STATEMENTS = (
     *("lock_buyers", "lock_seats_to_take", "lock_holds_of_buyers", "lock_buyers_of_holds", "lock_seats_of_holds"),
     *("lock_holds", "lock_sold_seats", "lock_seats", "write_seats", "write_holds", "write_buyers"),
-    *("read_hold", "holds_of_person", "holds_past_deadline", "forget_ended_holds"),
+    *("read_hold", "holds_of_person", "holds_past_deadline", "forget_ended_holds", "seats_as_they_are"),
 )
 SMALL, LARGE = 64, 128
 LAY_DOWN_MAX_S = 5.0
