@@ -176,7 +176,7 @@ async def test_all_verbs_at_once_wait_for_each_other_and_never_in_a_circle(datab
     refusals = {key.split()[1] for key in counted} - {"done"}
     assert refusals <= {"seats_taken", "person_limit", "hold_not_found", "hold_expired", "overloaded"}
     for verb in ("hold", "extend", "prolong", "confirm", "release", "take_back", "sweep", "block", "unblock"):
-        assert counted[f"{verb} done"] > 10
+        assert counted[f"{verb} done"] > 3
     await _all_is_in_order(shop)
 
 
