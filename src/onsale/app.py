@@ -36,6 +36,8 @@ from onsale.kit.mailbox import Mailbox
 from onsale.kit.proxies import TrustedProxies, parse_trusted
 from onsale.kit.pulse import Pulse
 from onsale.kit.quota import Quota
+from onsale.live import Live, SeatChanges
+from onsale.live.hot import LiveEndpoints
 from onsale.mount import Role, describe_hot
 from onsale.ops import DatabaseCheck, Housekeeping, SaleControl, health_router
 from onsale.ops import router as sale_router
@@ -68,6 +70,7 @@ class House:
     housekeeping: Housekeeping
     mailbox: Mailbox | None
     pulse: Pulse
+    live: Live | None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -78,15 +81,18 @@ class House:
             yield
         finally:
             await tasks.cancel(watching)
+            if self.live is not None:
+                await self.live.close()
             await self.gateway.close()
             await self.redis.aclose()
             await self.database.close()
 
 
-def build(settings: Settings, gateway: Gateway | None = None) -> House:
+def build(settings: Settings, gateway: Gateway | None = None, changes: SeatChanges | None = None) -> House:
     """Put the parts together. Nothing is connected yet, so this cannot fail for what is away.
 
-    `gateway` replaces the one the settings name; tests and one benchmark run the sandbox in process.
+    `gateway` replaces the one the settings name; tests and one benchmark run the sandbox in process. Without `changes`,
+    the steps of the seat map, nothing is served live.
     """
     secret = settings.secret_key.encode()
     database = db.Database(settings.database_url, settings.database_read_url)
@@ -122,6 +128,7 @@ def build(settings: Settings, gateway: Gateway | None = None) -> House:
         Housekeeping(database, accounts, inventory, payments, sales),
         mailbox,
         Pulse(client, f"{socket.gethostname()}-{os.getpid()}"),
+        Live(changes) if changes is not None else None,
     )
 
 
@@ -145,7 +152,8 @@ def web(house: House, role: Role) -> asgi.App:
         InventoryEndpoints(house.inventory, house.catalog),
         CheckoutEndpoints(house.checkout),
     )
-    return front.Front(asgi.Router(list(routes)), _framework(house, role, trusted))
+    live = mount.live_routes(role, house.accounts, LiveEndpoints(house.live, house.catalog)) if house.live else ()
+    return front.Front(asgi.Router(routes), _framework(house, role, trusted), live)
 
 
 def _framework(house: House, role: Role, trusted: TrustedProxies) -> ASGIApp:

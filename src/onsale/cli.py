@@ -28,6 +28,7 @@ from onsale.kit.embedded import EmbeddedError
 from onsale.kit.heads import BoundedHeads
 from onsale.kit.migrate import MigrationError, migrate
 from onsale.kit.problems import Problem
+from onsale.kit.stalls import BoundedBacklog
 from onsale.kit.supervise import Supervisor
 from onsale.mount import Role
 
@@ -60,7 +61,7 @@ def up() -> None:
         if settings.embedded_database:
             uvloop.run(_seed_if_empty(machine.settings))
         address = machine.settings.base_url
-        supervisor = Supervisor(machine.commands(), console.print, tend=machine.tend)
+        supervisor = Supervisor(machine.commands(), console.print, tend=machine.tend, bury=machine.bury)
         console.print(f"\n[bold]onsale[/bold] serves on [bold]{address}[/bold]\n")
         console.print(f"  Buy a ticket     {address}/   (any e-mail address, and the test card)", soft_wrap=True)
         if machine.settings.mailbox_page:
@@ -85,7 +86,12 @@ def serve(role: Role = Role.ALL, fd: Fd = None) -> None:
                 loop="uvloop",
                 http=BoundedHeads,
                 lifespan="on",
-                ws="none",
+                ws=BoundedBacklog,
+                ws_max_size=limits.LIVE_FRAME_MAX_BYTES,
+                ws_ping_interval=limits.LIVE_PING_EVERY_S,
+                ws_ping_timeout=limits.LIVE_PONG_WAIT_S,
+                # Each viewer's compressor would cost memory and do the same work over for a text encoded once.
+                ws_per_message_deflate=False,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
