@@ -234,6 +234,28 @@ async def test_a_gap_is_found_and_never_told_as_news():
         await tasks.cancel(following)
 
 
+async def test_without_the_look_for_gaps_a_viewer_would_see_a_wrong_map(monkeypatch):
+    """The negative control: the same gap, and each step taken as it comes."""
+
+    def trusting(deltas, version):
+        deltas = list(deltas)
+        seats = {seat_no: state for delta in deltas for seat_no, state in delta.seats}
+        return (deltas[-1].version if deltas else version), seats
+
+    monkeypatch.setattr(model, "merged", trusting)
+    seats = Seats()
+    async with open_channel(seats) as channel:
+        viewer = watch(channel, seats)
+        following = tasks.spawn(viewer.follow(), name="viewer")
+        await settle()
+        seats.change((1, 1), told=False)
+        seats.change((2, 1))
+        await settle()
+        assert viewer.client.version == seats.version
+        assert viewer.client.states != seats.states
+        await tasks.cancel(following)
+
+
 async def test_a_step_that_is_older_than_the_picture_is_not_told():
     seats = Seats()
     async with open_channel(seats) as channel:
