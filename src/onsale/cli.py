@@ -12,23 +12,20 @@ from typing import Annotated, NoReturn
 
 import msgspec
 import typer
-import uvicorn
 import uvloop
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from onsale import app as composition
-from onsale import config, drop, limits, ops
+from onsale import config, drop, ops
 from onsale.accounts import Role as PersonRole
 from onsale.catalog import TICKIT_FILES, BadTickit, Season, demo_season, encode_chart, generate_chart, read_tickit
 from onsale.checkout import run_sandbox
-from onsale.kit import capacity, chance, clock, telemetry
+from onsale.kit import capacity, chance, clock, serving, telemetry
 from onsale.kit.embedded import EmbeddedError
-from onsale.kit.heads import BoundedHeads
 from onsale.kit.migrate import MigrationError, migrate
 from onsale.kit.problems import Problem
-from onsale.kit.stalls import BoundedBacklog
 from onsale.kit.supervise import Supervisor
 from onsale.mount import Role
 
@@ -80,26 +77,7 @@ def serve(role: Role = Role.ALL, fd: Fd = None) -> None:
     capacity.raise_open_files()
     with _listening(settings.host, settings.port, fd) as listening, ops.servers_for(settings) as ready:
         web = composition.web(composition.build(ready), role)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                web,
-                loop="uvloop",
-                http=BoundedHeads,
-                lifespan="on",
-                ws=BoundedBacklog,
-                ws_max_size=limits.LIVE_FRAME_MAX_BYTES,
-                ws_ping_interval=limits.LIVE_PING_EVERY_S,
-                ws_ping_timeout=limits.LIVE_PONG_WAIT_S,
-                # Each viewer's compressor would cost memory and do the same work over for a text encoded once.
-                ws_per_message_deflate=False,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=limits.HTTP_CONNECTIONS_MAX,
-                timeout_graceful_shutdown=int(limits.SHUTDOWN_GRACE_S),
-            )
-        )
+        server = serving.server(web)
         with suppress(_Told):
             server.run(sockets=[listening])
         if not server.started:

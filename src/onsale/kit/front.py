@@ -87,6 +87,8 @@ class Front:
             except Problem as problem:
                 status = problem.status
                 await socket.refuse(problem)
+            except sockets.Gone:
+                pass
             except Exception as error:  # noqa: BLE001 - a bug must become an answer, not a dropped connection
                 status = problems.InternalError.status
                 await socket.refuse(unexpected(error, scope["path"]))
