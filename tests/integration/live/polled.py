@@ -34,14 +34,14 @@ class Polled:
     def __init__(self, seat_map: SeatMap) -> None:
         self._seat_map = seat_map
         self._steps: list[Delta] = []
-        self._begun_at = 0
+        self._begun_at: int | None = None
 
     async def picture(self, shard_id: ShardId, *, fresh: bool = False) -> Picture:
         picture = await self._seat_map.picture(shard_id, fresh=fresh)
         return Seen(picture.version, EPOCH, picture.states)
 
     def since(self, shard_id: ShardId, epoch: bytes, version: int) -> list[Delta] | None:
-        if epoch != EPOCH or not self._begun_at or version < self._begun_at:
+        if epoch != EPOCH or self._begun_at is None or version < self._begun_at:
             return None
         return [step for step in self._steps if step.version > version]
 

@@ -109,7 +109,7 @@ async def test_who_comes_back_goes_on_from_its_etag(stage):
 
 async def test_who_cannot_be_led_on_is_told_where_to_begin_again(stage):
     mark = await stage.mark()
-    async with stage.connect("1-01") as line:
+    async with stage.connect("1-ff") as line:
         assert json.loads(await line.recv()) == {"resync": True, "v": int(mark.partition("-")[0]), "etag": mark}
         with pytest.raises(ConnectionClosed) as ended:
             await line.recv()
