@@ -1,6 +1,6 @@
 """What the live map needs of the seats: where they stand, each step from there, what was missed. `app.py` fills it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from onsale.kit.ids import ShardId
@@ -39,7 +39,7 @@ class SeatChanges(Protocol):
         """Raises Unavailable."""
         ...
 
-    def since(self, shard_id: ShardId, epoch: bytes, version: int) -> list[Delta] | None:
+    def since(self, shard_id: ShardId, epoch: bytes, version: int) -> Sequence[Delta] | None:
         """The steps from that version to now; None when they are not all in mind, or the epoch is another."""
         ...
 
