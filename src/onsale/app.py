@@ -36,6 +36,8 @@ from onsale.kit.mailbox import Mailbox
 from onsale.kit.proxies import TrustedProxies, parse_trusted
 from onsale.kit.pulse import Pulse
 from onsale.kit.quota import Quota
+from onsale.live import Live
+from onsale.live.hot import LiveEndpoints
 from onsale.mount import Role, describe_hot
 from onsale.ops import DatabaseCheck, Housekeeping, SaleControl, health_router
 from onsale.ops import router as sale_router
@@ -68,6 +70,7 @@ class House:
     housekeeping: Housekeeping
     mailbox: Mailbox | None
     pulse: Pulse
+    live: Live
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -79,6 +82,7 @@ class House:
             yield
         finally:
             await tasks.cancel(watching, mapping)
+            await self.live.close()
             await self.gateway.close()
             await self.redis.aclose()
             await self.database.close()
@@ -123,6 +127,7 @@ def build(settings: Settings, gateway: Gateway | None = None) -> House:
         Housekeeping(database, accounts, inventory, payments, sales),
         mailbox,
         Pulse(client, f"{socket.gethostname()}-{os.getpid()}"),
+        Live(inventory.seat_map),
     )
 
 
@@ -146,7 +151,8 @@ def web(house: House, role: Role) -> asgi.App:
         InventoryEndpoints(house.inventory, house.catalog),
         CheckoutEndpoints(house.checkout),
     )
-    return front.Front(asgi.Router(list(routes)), _framework(house, role, trusted))
+    live = mount.live_routes(role, house.accounts, LiveEndpoints(house.live, house.catalog))
+    return front.Front(asgi.Router(routes), _framework(house, role, trusted), live)
 
 
 def _framework(house: House, role: Role, trusted: TrustedProxies) -> ASGIApp:

@@ -12,22 +12,20 @@ from typing import Annotated, NoReturn
 
 import msgspec
 import typer
-import uvicorn
 import uvloop
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from onsale import app as composition
-from onsale import config, drop, limits, ops
+from onsale import config, drop, ops
 from onsale.accounts import Role as PersonRole
 from onsale.bench import StageError
 from onsale.bench import app as bench_app
 from onsale.catalog import TICKIT_FILES, BadTickit, Season, demo_season, encode_chart, generate_chart, read_tickit
 from onsale.checkout import run_sandbox
-from onsale.kit import capacity, chance, clock, telemetry
+from onsale.kit import capacity, chance, clock, serving, telemetry
 from onsale.kit.embedded import EmbeddedError
-from onsale.kit.heads import BoundedHeads
 from onsale.kit.migrate import MigrationError, migrate
 from onsale.kit.problems import Problem
 from onsale.kit.supervise import Supervisor
@@ -63,7 +61,7 @@ def up() -> None:
         if settings.embedded_database:
             uvloop.run(_seed_if_empty(machine.settings))
         address = machine.settings.base_url
-        supervisor = Supervisor(machine.commands(), console.print, tend=machine.tend)
+        supervisor = Supervisor(machine.commands(), console.print, tend=machine.tend, bury=machine.bury)
         console.print(f"\n[bold]onsale[/bold] serves on [bold]{address}[/bold]\n")
         console.print(f"  Buy a ticket     {address}/   (any e-mail address, and the test card)", soft_wrap=True)
         if machine.settings.mailbox_page:
@@ -82,21 +80,7 @@ def serve(role: Role = Role.ALL, fd: Fd = None) -> None:
     capacity.raise_open_files()
     with _listening(settings.host, settings.port, fd) as listening, ops.servers_for(settings) as ready:
         web = composition.web(composition.build(ready), role)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                web,
-                loop="uvloop",
-                http=BoundedHeads,
-                lifespan="on",
-                ws="none",
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=limits.HTTP_CONNECTIONS_MAX,
-                timeout_graceful_shutdown=int(limits.SHUTDOWN_GRACE_S),
-            )
-        )
+        server = serving.server(web)
         capacity.settle_memory()
         with suppress(_Told):
             server.run(sockets=[listening])

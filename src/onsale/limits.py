@@ -191,6 +191,32 @@ AVAILABILITY_FROM_MAP_EVERY_S = 0.05
 MAP_STEPS_MAX = 1_024
 # Past this many changed seats a fresh picture (two bits a seat) is the shorter message.
 MAP_STEPS_SEATS_MAX = 20_000
+# --- live map -------------------------------------------------------------------------------------------------------
+# Ten times a second is live to the eye; in between, changes are gathered and each seat is told once.
+LIVE_TICK_S = 0.1
+# Proxies cut a connection on which nothing was said for 30 to 60 s.
+LIVE_HEARTBEAT_S = 15.0
+# Viewers of one process; half of its connections are left for people who buy. Who comes behind them asks now and then.
+LIVE_VIEWERS_MAX = 10_000
+# ...and of one event, so that the most popular one leaves others a place.
+LIVE_VIEWERS_PER_EVENT_MAX = 8_000
+# Seats in one message, about 100 KB. A sale at its fastest changes 5,000 in a tick; for more, a new picture is smaller.
+LIVE_SEATS_MAX = 10_000
+# Steps heard while a picture is taken, in some tens of milliseconds; with more, another picture is taken.
+LIVE_EARLY_DELTAS_MAX = 1_000
+# Different versions from which the way to now is kept in mind until the next message.
+LIVE_CATCH_UPS_MAX = 64
+# A picture that could not be taken is tried again after this.
+LIVE_RETRY_S = 1.0
+# Written to a viewer and not taken, in our memory and as much in the kernel's. Past it, no more is written.
+LIVE_BACKLOG_MAX_BYTES = 64 * 1024
+# ...and who took too little of it for this long is hung up on. A phone in a tunnel comes back and goes on from there.
+LIVE_STALL_MAX_S = 20.0
+# Viewers say nothing. What they might send is read up to the length of a control frame (RFC 6455, 5.5) and ends it.
+LIVE_FRAME_MAX_BYTES = 125
+# A viewer that vanished without a word is noticed after both of these.
+LIVE_PING_EVERY_S = 20.0
+LIVE_PONG_WAIT_S = 20.0
 
 # --- orders and payments --------------------------------------------------------------------------------------------
 # One order may take the holds of several section groups of one event.
@@ -325,6 +351,8 @@ assert HOLD_WAIT_MAX_S + HOLD_AGAIN_WITHIN_S + CONNECTION_WAIT_S + DATABASE_ANSW
 )
 assert RECONCILE_AFTER_S < GATEWAY_TIMEOUT_S, "asking twice is harmless; waiting twice as long is not"
 assert OPEN_FILES_MAX > HTTP_CONNECTIONS_MAX + GATEWAY_CONNECTIONS_MAX + REDIS_CONNECTIONS_MAX, "sockets fit"
+assert LIVE_VIEWERS_PER_EVENT_MAX <= LIVE_VIEWERS_MAX < HTTP_CONNECTIONS_MAX, "watching leaves room for buying"
+assert LIVE_TICK_S < LIVE_RETRY_S < LIVE_HEARTBEAT_S, "a failed picture is tried again before viewers miss a word"
 assert SEATS_PER_HOLD_DEFAULT <= SEATS_PER_HOLD_MAX
 assert MAP_MISSED_KEPT_S > 4 * (CONNECTION_WAIT_S + DATABASE_ANSWER_WAIT_S), "a snapshot cannot outlive what it missed"
 assert HEAL_LAG_MAX_S + MAP_BEAT_AGE_MAX_S <= HEAL_WITHIN_S, "trust ends before a lost change is old"

@@ -15,7 +15,8 @@ from onsale.checkout import OrderBody, OrderRequest, PaymentRequest
 from onsale.checkout.hot import CheckoutEndpoints
 from onsale.inventory import HoldBody, HoldRequest, SeatCounts
 from onsale.inventory.hot import InventoryEndpoints
-from onsale.kit import asgi, openapi
+from onsale.kit import asgi, openapi, sockets
+from onsale.live.hot import LiveEndpoints
 
 ForShopper = Callable[[Shopper, asgi.Request], Awaitable[asgi.Answer]]
 ForAnybody = Callable[[Shopper | None, asgi.Request], Awaitable[asgi.Answer]]
@@ -46,6 +47,13 @@ def hot_routes(role: Role, accounts: Accounts, inventory: InventoryEndpoints, ch
     ]
 
 
+def live_routes(role: Role, accounts: Accounts, live: LiveEndpoints) -> Sequence[tuple[str, str, sockets.Endpoint]]:
+    """The same for WebSockets: method of the handshake, path, guarded endpoint."""
+    if role is Role.GATE:
+        return []
+    return [("GET", "/api/v1/events/{event}/live", Guards(accounts).watching(live.live))]
+
+
 class Guards:
     """Who may come to an endpoint: a known person, at an allowed rate, with a pass where the event has a line."""
 
@@ -58,6 +66,15 @@ class Guards:
         async def guarded(request: asgi.Request) -> asgi.Answer:
             await self._rate(request)
             return await endpoint(request)
+
+        return _named(guarded, endpoint)
+
+    def watching(self, endpoint: sockets.Endpoint) -> sockets.Endpoint:
+        """The same through a WebSocket. The map is public: no session is looked at, so any site may show it."""
+
+        async def guarded(socket: sockets.Socket) -> None:
+            await self._rate(socket.request)
+            await endpoint(socket)
 
         return _named(guarded, endpoint)
 

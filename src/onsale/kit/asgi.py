@@ -3,9 +3,9 @@
 30 us of CPU a request under uvicorn against 120 to 217 us in a full framework (design.md section 5).
 """
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -151,18 +151,20 @@ async def send(answer: Answer, scope: Scope, send: Send, more: Iterable[tuple[by
 
 
 Endpoint = Callable[[Request], Awaitable[Answer]]
+# What a router leads to: endpoints of requests, or of sockets.
+Found = TypeVar("Found")
 
 
-class Router:
+class Router(Generic[Found]):
     """Finds the endpoint of a method and a path with `{names}`: few comparisons, by the number of parts."""
 
-    def __init__(self, routes: list[tuple[str, str, Endpoint]]) -> None:
-        self._by_length: dict[int, list[tuple[str, list[str], Endpoint]]] = {}
+    def __init__(self, routes: Sequence[tuple[str, str, Found]]) -> None:
+        self._by_length: dict[int, list[tuple[str, list[str], Found]]] = {}
         for method, pattern, endpoint in routes:
             parts = pattern.split("/")
             self._by_length.setdefault(len(parts), []).append((method, parts, endpoint))
 
-    def find(self, method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
+    def find(self, method: str, path: str) -> tuple[Found, dict[str, str]] | None:
         parts = path.split("/")
         for wanted, pattern, endpoint in self._by_length.get(len(parts), ()):
             if wanted != method:

@@ -4,10 +4,11 @@ Here is what every request and answer has in common: security headers, cross-sit
 """
 
 import contextlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 from onsale import limits
-from onsale.kit import asgi, clock, heads, ids, problems, telemetry
+from onsale.kit import asgi, clock, heads, ids, problems, sockets, telemetry
 from onsale.kit.problems import Problem
 
 http_requests = telemetry.counter(
@@ -37,17 +38,26 @@ SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 class Front:
-    """ASGI. `hot` is asked first, `rest` gets what it does not know, and the server's lifespan."""
+    """ASGI. `hot` is asked first, `rest` gets what it does not know, and the lifespan; `live` has the WebSockets."""
 
-    def __init__(self, hot: asgi.Router, rest: asgi.App) -> None:
+    def __init__(
+        self,
+        hot: asgi.Router[asgi.Endpoint],
+        rest: asgi.App,
+        live: Sequence[tuple[str, str, sockets.Endpoint]] = (),
+    ) -> None:
         self._hot = hot
         self._rest = rest
+        self._live = asgi.Router(live)
         self._under_way = 0
         self._metrics: dict[tuple[str, int], tuple[telemetry.Histogram, telemetry.Counter]] = {}
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._rest(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await self._open(scope, receive, _with_security_headers(send))
             return
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         if is_cross_site(scope):
@@ -63,6 +73,27 @@ class Front:
             await _send(asgi.problem(problems.TooLarge()), scope, send)
         else:
             await self._pass_on(scope, receive, _with_security_headers(send))
+
+    async def _open(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """A WebSocket, for as long as it is open. No endpoint reads a cookie, so any site's page may open one."""
+        opening = await receive()
+        assert opening["type"] == "websocket.connect", opening
+        endpoint, path = self._live.find("GET", scope["path"]) or (_nowhere, {})
+        route = getattr(endpoint, "__name__", "live")
+        socket = sockets.Socket(asgi.Request(scope, receive, path), send)
+        status = 101
+        with contextlib.suppress(sockets.Gone):
+            try:
+                await endpoint(socket)
+            except Problem as problem:
+                status = problem.status
+                await socket.refuse(problem)
+            except sockets.Gone:
+                pass
+            except Exception as error:  # noqa: BLE001 - a bug must become an answer, not a dropped connection
+                status = problems.InternalError.status
+                await socket.refuse(unexpected(error, scope["path"]))
+        http_requests.labels(route, status).inc()
 
     async def _pass_on(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         began_s = clock.monotonic()
@@ -97,6 +128,13 @@ class Front:
             known = self._metrics[route, status] = (http_latency.labels(route), http_requests.labels(route, status))
         known[0].observe(took_s)
         known[1].inc()
+
+
+async def _nowhere(socket: sockets.Socket) -> None:
+    raise problems.NotFound
+
+
+_nowhere.__name__ = OTHER
 
 
 def unexpected(error: Exception, path: str) -> Problem:
@@ -192,9 +230,12 @@ def _head(own: tuple[tuple[str, str], ...]) -> bytes:
     return lines + b"".join([b"%b: %b\r\n" % pair for pair in SECURITY_HEADERS])
 
 
+_ANSWERS = frozenset(("http.response.start", "websocket.http.response.start"))
+
+
 def _with_security_headers(send: asgi.Send) -> asgi.Send:
     async def sending(message: asgi.Scope) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] in _ANSWERS:
             own = {key for key, _ in message["headers"]}
             message["headers"] = [*message["headers"], *(pair for pair in SECURITY_HEADERS if pair[0] not in own)]
         await send(message)

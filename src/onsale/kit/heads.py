@@ -33,6 +33,7 @@ class BoundedHeads(HttpToolsProtocol):
     _named_bytes = 0
     _unnamed_bytes = 0
     _waiting: asyncio.TimerHandle | None = None
+    _upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -45,12 +46,17 @@ class BoundedHeads(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._unnamed_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._upgraded or self.transport.is_closing():
             return
         if self._unnamed_bytes > limits.HEAD_MAX_BYTES + len(data):
             self._refuse(HeadTooLarge())
         elif self._idle:
             self._await_head()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Another protocol has the connection from here on, with bounds of its own: see kit/stalls.py."""
+        self._upgraded = True
+        super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
         self._named_bytes = 0

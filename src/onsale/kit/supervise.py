@@ -50,7 +50,7 @@ class Supervisor:
     Children are started in the order of `commands`, and stopped one after the other in the order of the names in
     `stop_order`, or else in the reverse. Each has a process group of its own, so that Ctrl-C in the terminal reaches us
     alone. `say` gets a line for each death, restart and end. `tend` is called at every look, for what is kept by other
-    means; what it raises ends everything.
+    means; what it raises ends everything. `bury` is given the process id of each child that died.
     """
 
     def __init__(
@@ -60,12 +60,14 @@ class Supervisor:
         *,
         stop_order: Sequence[str] = (),
         tend: Callable[[], None] = lambda: None,
+        bury: Callable[[int], None] = lambda pid: None,
     ) -> None:
         self._children = {command.name: _Child(command) for command in commands}
         self._stop_order = tuple(stop_order) or tuple(reversed(self._children))
         assert sorted(self._stop_order) == sorted(self._children), "every command is stopped, and once"
         self._say = say
         self._tend = tend
+        self._bury = bury
         self._signals = 0
 
     @property
@@ -108,6 +110,7 @@ class Supervisor:
             return
         # Its own children must not outlive it, or they would still hold its port when it is started again.
         _signal_group(child.process, signal.SIGKILL)
+        self._bury(child.process.pid)
         child.process = None
         self._plan_restart(child, now, f"{child.command.name} {_ended(code)}")
 

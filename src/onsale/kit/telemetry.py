@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import prometheus_client
 import structlog
@@ -36,6 +37,17 @@ def histogram(
 ) -> Histogram:
     METRICS[name] = meaning
     return Histogram(name, meaning, labels, buckets=tuple(buckets))
+
+
+def gauge(name: str, meaning: str) -> prometheus_client.Gauge:
+    """What there is now, added up over the processes that live (see `forget_process`)."""
+    METRICS[name] = meaning
+    return prometheus_client.Gauge(name, meaning, multiprocess_mode="livesum")
+
+
+def forget_process(pid: int, folder: Path) -> None:
+    """What a dead process last said in its gauges is no longer so; its counters stay. `folder` is where it wrote."""
+    multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 def exposition() -> tuple[bytes, str]:

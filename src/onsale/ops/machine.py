@@ -13,7 +13,7 @@ from pathlib import Path
 
 from onsale import limits
 from onsale.config import Settings
-from onsale.kit import chance
+from onsale.kit import chance, telemetry
 from onsale.kit.embedded import Embedded, addresses, running
 from onsale.kit.supervise import Command
 
@@ -62,6 +62,10 @@ class Machine:
         """Bring back an embedded server that has died."""
         if self.servers is not None and not self.servers.alive():
             self.servers.revive()
+
+    def bury(self, pid: int) -> None:
+        """Take what a dead process counted as there and now out of the metrics."""
+        telemetry.forget_process(pid, metrics_dir(self.settings))
 
 
 @contextmanager

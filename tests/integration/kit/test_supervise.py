@@ -109,6 +109,21 @@ def test_a_child_that_dies_is_said_and_started_again(book: Path) -> None:
     assert said[1].startswith("web is running again (process ")
 
 
+def test_a_dead_child_is_buried_by_its_process_id() -> None:
+    buried: list[int] = []
+    said: list[str] = []
+
+    def tend() -> None:
+        if buried:
+            supervisor.stop()
+
+    command = Command("web", [sys.executable, "-c", "import os; print(os.getpid(), flush=True)"])
+    supervisor = Supervisor([command], said.append, tend=tend, bury=buried.append)
+    supervisor.run()
+    assert len(buried) == 1
+    assert not psutil.pid_exists(buried[0])
+
+
 def test_a_child_that_keeps_dying_is_started_ever_more_slowly() -> None:
     watch = Watch([lambda: len(watch.said) >= 5])
     said = watch.run([Command("web", [sys.executable, "-c", "raise SystemExit(3)"])])

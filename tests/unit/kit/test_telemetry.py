@@ -1,0 +1,33 @@
+"""Gauges of several processes: what the dead last said is no longer so."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from onsale.kit import telemetry
+
+SAY = """
+from onsale.kit import telemetry
+telemetry.gauge("onsale_here", "Who is here.").set(3)
+telemetry.counter("onsale_came_total", "Who came.").inc(3)
+"""
+READ = "from onsale.kit import telemetry; print(telemetry.exposition()[0].decode())"
+
+
+def ran(code: str, folder: Path) -> tuple[int, str]:
+    env = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    return process.pid, said
+
+
+def test_a_dead_process_counts_no_longer_as_there_but_what_it_did_was_done(tmp_path):
+    first, _ = ran(SAY, tmp_path)
+    ran(SAY, tmp_path)
+    assert "onsale_here 6.0" in ran(READ, tmp_path)[1]
+    telemetry.forget_process(first, tmp_path)
+    left = ran(READ, tmp_path)[1]
+    assert "onsale_here 3.0" in left
+    assert "onsale_came_total 6.0" in left
