@@ -41,7 +41,8 @@ def test_a_picture_and_what_is_heard_after_it_are_a_fresh_picture(tmp_path):
         with httpx.Client(base_url=address) as client:
             event = client.get("/api/v1/events?status=OPEN&limit=1").json()["items"][0]["id"]
             client.post("/api/v1/session", json={})
-            with following(client, address, event) as (line, version, states):
+            with following(client, address, event) as (line, begun, states):
+                version = begun
                 seats = hold(client, event, 2) | hold(client, event, 3)
                 [mine] = client.get(f"/api/v1/events/{event}/holds/mine").json()["items"]
                 client.delete(f"/api/v1/holds/{mine['id']}")
