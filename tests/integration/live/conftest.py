@@ -59,12 +59,6 @@ class Stage:
         assert answer.headers["etag"].strip('"').partition("-")[0] == str(version)
         return version, [(packed[seat >> 2] >> (2 * (seat & 3))) & 3 for seat in range(count)]
 
-    async def picture_after(self, version: int) -> tuple[int, list[int]]:
-        """The same, of a later version: what was committed may show a moment later."""
-        while (found := await self.picture())[0] <= version:
-            await clock.sleep(0.02)
-        return found
-
     async def mark(self) -> str:
         version, _ = await self.picture()
         return f"{version}-{EPOCH.hex()}"
