@@ -5,6 +5,7 @@ Used as uvicorn's `ws=`. ASGI can only ask to close, which waits for the same fu
 
 import asyncio
 import socket
+from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -35,6 +36,12 @@ class BoundedBacklog(WebSocketsSansIOProtocol):
         # The whole head comes at once, from the HTTP side. One that cannot be read gets no answer and no end there.
         if not self.handshake_initiated:
             self.transport.close()
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            # A refusal completes the handshake, too: uvicorn would write a line about each to its log.
+            self.handshake_complete = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
