@@ -271,3 +271,26 @@ SELECT
 -- name: payments
 -- No check: what the gateway's book is held against. An order of 0 needs no gateway.
 SELECT shard_id, order_id, attempt, state, amount_minor, currency FROM payment WHERE amount_minor > 0;
+
+-- name: holds_of_sale
+-- No check: what the answers that clients got are held against. A hold's bound is its first deadline and the longest
+-- extension, so the time it was made at need not be kept.
+SELECT h.hold_id, h.person, h.state, h.seats,
+       (extract(epoch FROM h.max_until - make_interval(secs => s.hold_s + %(extension_s)s)) * 1000000)::bigint AS made_us,
+       (extract(epoch FROM h.expires_at) * 1000000)::bigint AS expires_us
+FROM hold h JOIN sale s USING (shard_id)
+WHERE h.shard_id = %(shard_id)s
+ORDER BY h.hold_id;
+
+-- name: changes_of_sale
+-- No check: every change of every seat, a seat at a time. A fact is written before it is true; when it became true is
+-- known only where PostgreSQL notes the times of its commits.
+SELECT (pair ->> 0)::integer AS seat_no, (pair ->> 1)::integer AS change_no, f.kind,
+       (extract(epoch FROM f.at) * 1000000)::bigint AS at_us,
+       (extract(epoch FROM CASE WHEN current_setting('track_commit_timestamp') = 'on'
+                                THEN coalesce(pg_xact_commit_timestamp(f.xid::xid), f.at) ELSE f.at END)
+        * 1000000)::bigint AS committed_us
+FROM fact f
+CROSS JOIN jsonb_array_elements(f.body -> 'seats') AS pair
+WHERE f.shard_id = %(shard_id)s AND f.kind IN ('SeatsHeld', 'SeatsReleased', 'SeatsSold', 'SeatsBlocked')
+ORDER BY 1, 2;
