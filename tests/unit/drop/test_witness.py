@@ -1,4 +1,4 @@
-"""The witness over fabricated logs: a clean course of a sale gives nothing, and each planted fault is found by its name.
+"""The witness over fabricated logs: a clean course gives nothing, and each planted fault is found by its name.
 
 Times are in milliseconds; a hold lasts a second unless said otherwise.
 """
