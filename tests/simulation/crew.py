@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from onsale.kit import clock, tasks
-from onsale.kit.embedded import Addresses
 
 ROOT = Path(__file__).resolve().parents[2]
 # An answer that takes longer than every bound of the product together is a process that hangs, which is a bug.
@@ -45,7 +44,7 @@ class Member:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
-        self._reader = tasks.spawn(self._read(self._process), name=f"process {self.number}")
+        self._reader = tasks.spawn(self._watch(self._process), name=f"process {self.number}")
         await self.await_ready()
 
     async def await_ready(self) -> None:
@@ -84,6 +83,16 @@ class Member:
         await self._reader
         await self._process.wait()
 
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Nobody may wait for a process of which nobody hears any more."""
+        try:
+            await self._read(process)
+        except Exception as error:
+            for future in self._waiting.values():
+                future.set_exception(error)
+            self.signal(signal.SIGKILL)
+            raise
+
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout and process.stdin
         assert await process.stdout.readline() == b"ready\n", "it died while starting"
@@ -106,8 +115,8 @@ class Member:
 class Crew:
     """All of them."""
 
-    def __init__(self, processes: int, addresses: Addresses, event_id: int, careless: bool = False) -> None:
-        arguments = (addresses.database_url, addresses.redis_url, str(event_id), "careless" if careless else "careful")
+    def __init__(self, processes: int, database_url: str, redis_url: str, event_id: int, *, careless: bool) -> None:
+        arguments = (database_url, redis_url, str(event_id), "careless" if careless else "careful")
         self.members = [Member(number, arguments) for number in range(processes)]
 
     async def start(self) -> None:

@@ -35,19 +35,23 @@ class Mortal(db.Database):
 
     fate = ""
 
-    def transaction(self, shard_id: ShardId | None = None) -> AbstractAsyncContextManager[db.Tx]:
-        return self._to_its_end(super().transaction(shard_id), shard_id)
-
-    def pipelined(self, shard_id: ShardId | None = None) -> AbstractAsyncContextManager[db.Tx]:
-        return self._to_its_end(super().pipelined(shard_id), shard_id)
-
-    def batch(self, shard_id: ShardId | None = None) -> AbstractAsyncContextManager[db.Tx]:
-        return self._to_its_end(super().batch(shard_id), shard_id)
+    @asynccontextmanager
+    async def transaction(self, shard_id: ShardId | None = None) -> AsyncIterator[db.Tx]:
+        async with self._to_its_end(super().transaction(shard_id)) as tx:
+            yield tx
 
     @asynccontextmanager
-    async def _to_its_end(
-        self, transaction: AbstractAsyncContextManager[db.Tx], shard_id: ShardId | None
-    ) -> AsyncIterator[db.Tx]:
+    async def pipelined(self, shard_id: ShardId | None = None) -> AsyncIterator[db.Tx]:
+        async with self._to_its_end(super().pipelined(shard_id)) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def batch(self, shard_id: ShardId | None = None) -> AsyncIterator[db.Tx]:
+        async with self._to_its_end(super().batch(shard_id)) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def _to_its_end(self, transaction: AbstractAsyncContextManager[db.Tx]) -> AsyncIterator[db.Tx]:
         wrote = False
         async with transaction as tx:
             yield tx
@@ -157,7 +161,11 @@ async def answer(shop: Shop, ask: Ask) -> None:
         said = {"code": problem.code, "status": problem.status}
     except Exception:  # noqa: BLE001 - the driver fails for whatever it was
         said = {"code": "bug", "status": 500, "trace": traceback.format_exc()}
-    print(json.dumps(said | {"id": ask["id"]}), flush=True)
+    say(json.dumps(said | {"id": ask["id"]}))
+
+
+def say(line: str) -> None:
+    print(line, file=sys.__stdout__, flush=True)
 
 
 def compose(database: db.Database, database_url: str, redis_url: str, event_id: int) -> Shop:
@@ -166,6 +174,7 @@ def compose(database: db.Database, database_url: str, redis_url: str, event_id: 
 
 
 async def run(database_url: str, redis_url: str, event_id: int, manner: str) -> None:
+    sys.stdout = sys.stderr  # What is logged must not stand among the answers.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # That PostgreSQL restarts is the point.
     if manner == "careless":
         VERBS["hold"] = careless_hold
@@ -175,7 +184,7 @@ async def run(database_url: str, redis_url: str, event_id: int, manner: str) -> 
     await shop.catalog.layout(await shop.catalog.event(event_id))
     asks = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asks), sys.stdin)
-    print("ready", flush=True)
+    say("ready")
     while line := await asks.readline():
         ask = json.loads(line)
         if "fate" in ask:

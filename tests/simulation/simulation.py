@@ -8,15 +8,18 @@ import shutil
 import signal
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from tests.integration.inventory.opening import open_shop
 from tests.integration.inventory.shop import Shop
 from tests.simulation import plan
@@ -48,7 +51,7 @@ class Servers:
 
     def __init__(self, embedded: Embedded) -> None:
         self.embedded = embedded
-        migrate(self.addresses.database_url)
+        self._databases = count(1)
 
     @classmethod
     @contextmanager
@@ -64,6 +67,15 @@ class Servers:
     @property
     def addresses(self) -> Addresses:
         return self.embedded.addresses
+
+    def fresh_database(self) -> str:
+        """The address of an empty, migrated database."""
+        name = f"simulation_{next(self._databases)}"
+        with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        url = make_conninfo(self.addresses.database_url, dbname=name)
+        migrate(url)
+        return url
 
     async def restart_postgres(self) -> None:
         """As after a crash: nothing is written that was not already, and the log is replayed."""
@@ -98,6 +110,8 @@ class Run:
     windows: list[tuple[int, int]] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
     bugs: list[str] = field(default_factory=list)
+    turns: dict[int | str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """What befalls the same server or process waits for its turn."""
 
     @property
     def goes_on(self) -> bool:
@@ -213,20 +227,22 @@ async def _tend(run: Run, dice: Random) -> None:
             await run.ask(member, nobody, "block", blocked=dice.random() < 0.4, seats=seats)
 
 
-async def _fail(run: Run, servers: Servers, dice: Random, seconds: float, began_s: float) -> None:
-    """The faults, one after the other. Each is a window in which news of seats may come late."""
-    for fault in list(plan.faults(dice, seconds, len(run.crew.members))):
-        await clock.sleep(max(0.0, began_s + fault.at_s - clock.monotonic()))
-        begin_us = now_us()
-        await _happens(fault, run, servers)
-        run.windows.append((begin_us, now_us()))
-        run.counted[f"fault {fault.kind}"] += 1
-        print(f"{clock.monotonic() - began_s:6.2f} s {fault.kind}, {(now_us() - begin_us) / 1e6:.2f} s")
-
-
-async def _happens(fault: Fault, run: Run, servers: Servers) -> None:
+async def _fail(fault: Fault, run: Run, servers: Servers, began_s: float) -> None:
+    """A fault at its time. It is a window in which news of seats may come late."""
+    await clock.sleep(max(0.0, began_s + fault.at_s - clock.monotonic()))
     member = run.crew.members[fault.who]
-    await member.await_ready()
+    async with run.turns["postgres" if fault.kind is Kind.POSTGRES_RESTARTS else fault.who]:
+        await member.await_ready()
+        if not run.goes_on:
+            return
+        begin_us = now_us()
+        await _happens(fault, member, run, servers)
+        run.windows.append((begin_us, now_us()))
+    run.counted[f"fault {fault.kind}"] += 1
+    print(f"{fault.at_s:6.2f} s {fault.kind}, {(now_us() - begin_us) / 1e6:.2f} s")
+
+
+async def _happens(fault: Fault, member: Member, run: Run, servers: Servers) -> None:
     match fault.kind:
         case Kind.POSTGRES_RESTARTS:
             await servers.restart_postgres()
@@ -276,14 +292,15 @@ async def simulate(servers: Servers, seed: int, seconds: float, *, careless: boo
     """Play one seed and judge it. `careless` processes are for showing that what goes wrong is seen."""
     print("seed", seed)
     dice = Random(seed)
-    url = servers.addresses.database_url
+    url = servers.fresh_database()
     shop = await _open(url, several_holds=dice.random() < 0.3)
-    crew = Crew(PROCESSES, servers.addresses, shop.event_id, careless)
+    crew = Crew(PROCESSES, url, servers.addresses.redis_url, shop.event_id, careless=careless)
     await crew.start()
     began_s = clock.monotonic()
     run = Run(crew, began_s + seconds)
     works = [Fan(run, Random(dice.getrandbits(64))).go_on() for _ in range(FANS)]
-    works += [_tend(run, dice), _fail(run, servers, dice, seconds, began_s)]
+    works.append(_tend(run, Random(dice.getrandbits(64))))
+    works += [_fail(fault, run, servers, began_s) for fault in plan.faults(dice, seconds, PROCESSES)]
     async with asyncio.TaskGroup() as together:
         for work in works:
             together.create_task(work)
