@@ -4,126 +4,133 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from onsale.kit import clock, tasks
+from onsale.kit import clock
 
 ROOT = Path(__file__).resolve().parents[2]
 # An answer that takes longer than every bound of the product together is a process that hangs, which is a bug.
 ANSWER_MAX_S = 60.0
-# Python starts in about a second; a machine that is busy with other tests takes many times that.
 READY_MAX_S = 60.0
 
 
 class Member:
     """One process, replaced by another under the same number when it dies."""
 
-    def __init__(self, number: int, arguments: Sequence[str]) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self._arguments = arguments
-        self._ids = count()
-        self._waiting: dict[int, asyncio.Future[dict[str, Any] | None]] = {}
-        self._process: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()
         self.deaths = 0
-        self.leaving = False
-
-    async def start(self) -> None:
-        paths = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-        environment = os.environ | {"PYTHONPATH": paths, "PYTHONWARNINGS": "error"}
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.simulation.process", *self._arguments),
-            cwd=ROOT,
-            env=environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        self._reader = tasks.spawn(self._watch(self._process), name=f"process {self.number}")
-        await self.await_ready()
+        self.doomed = False
+        self._ids = count()
+        self._waiting: dict[int, asyncio.Future[dict[str, Any] | None]] = {}
+        self._line: asyncio.StreamWriter | None = None
+        self._pid = 0
 
     async def await_ready(self) -> None:
         await asyncio.wait_for(self.ready.wait(), READY_MAX_S)
 
-    async def die(self) -> None:
-        """Killed, and replaced by another that is ready when this returns."""
-        deaths = self.deaths
-        self.signal(signal.SIGKILL)
-        while self.deaths == deaths:
-            await clock.sleep(0.01)
-        await self.await_ready()
-
     async def ask(self, **what: object) -> dict[str, Any] | None:
-        """The answer, or None when the process dies before it has given one."""
+        """The answer, or None when the process dies before it has given one. Only while it is ready."""
         number = next(self._ids)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         self.say(id=number, **what)
         return await asyncio.wait_for(self._waiting[number], ANSWER_MAX_S)
 
     def say(self, **what: object) -> None:
-        assert self._process and self._process.stdin
-        if self.ready.is_set():
-            self._process.stdin.write(json.dumps(what).encode() + b"\n")
+        assert self._line and self.ready.is_set()
+        self._line.write(json.dumps(what).encode() + b"\n")
 
     def signal(self, number: signal.Signals) -> None:
-        assert self._process
-        if self._process.returncode is None:
-            self._process.send_signal(number)
+        assert self.ready.is_set(), "its number may be another's by now"
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, number)
 
-    async def stop(self) -> None:
-        self.leaving = True
-        assert self._process and self._process.stdin and self._reader
-        self.signal(signal.SIGCONT)
-        self._process.stdin.close()
-        await self._reader
-        await self._process.wait()
+    def doom(self, fate: str) -> None:
+        """The end of its next writing transaction will be its own."""
+        self.doomed = True
+        self.say(fate=fate)
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Nobody may wait for a process of which nobody hears any more."""
-        try:
-            await self._read(process)
-        except Exception as error:
-            for future in self._waiting.values():
-                future.set_exception(error)
-            self.signal(signal.SIGKILL)
-            raise
+    async def die(self) -> None:
+        """Killed, and replaced by another that is ready when this returns."""
+        deaths, self.doomed = self.deaths, True
+        self.signal(signal.SIGKILL)
+        while self.deaths == deaths:
+            await clock.sleep(0.01)
+        await self.await_ready()
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout and process.stdin
-        assert await process.stdout.readline() == b"ready\n", "it died while starting"
+    def hang_up(self) -> None:
+        assert self._line
+        self.doomed = True
+        self._line.close()
+
+    async def live(self, pid: int, answers: asyncio.StreamReader, line: asyncio.StreamWriter) -> None:
+        """From the moment it says that it is there to its end."""
+        self._pid, self._line, self.doomed = pid, line, False
         self.ready.set()
-        while line := await process.stdout.readline():
-            answer = json.loads(line)
-            self._waiting.pop(answer["id"]).set_result(answer)
+        with suppress(ConnectionError):
+            while text := await answers.readline():
+                answer = json.loads(text)
+                self._waiting.pop(answer["id"]).set_result(answer)
         self.ready.clear()
-        code = await process.wait()
-        process.stdin.close()
+        self.deaths += 1
         for future in self._waiting.values():
             future.set_result(None)
         self._waiting.clear()
-        self.deaths += 1
-        if not self.leaving:
-            assert code == -signal.SIGKILL, f"process {self.number} ended by itself with {code}"
-            await self.start()
+        line.close()
 
 
 class Crew:
-    """All of them."""
+    """All of them, and the nursery they come from. Use as `async with`."""
 
-    def __init__(self, processes: int, database_url: str, redis_url: str, event_id: int, *, careless: bool) -> None:
-        arguments = (database_url, redis_url, str(event_id), "careless" if careless else "careful")
-        self.members = [Member(number, arguments) for number in range(processes)]
+    def __init__(self, processes: int, folder: Path, **orders: object) -> None:
+        self.members = [Member(number) for number in range(processes)]
+        self.bugs: list[str] = []
+        self._orders = orders | {"socket": str(folder / f"crew-{os.urandom(4).hex()}")}
+        self._leaving = False
 
-    async def start(self) -> None:
-        await asyncio.gather(*(member.start() for member in self.members))
-
-    async def stop(self) -> None:
-        """When each is there again that was on its way."""
+    async def __aenter__(self) -> "Crew":
+        self._server = await asyncio.start_unix_server(self._welcome, str(self._orders["socket"]))
+        paths = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+        self._nursery = subprocess.Popen(  # noqa: ASYNC220 - it takes a moment, and nothing runs yet
+            (sys.executable, "-m", "tests.simulation.process"),
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": paths, "PYTHONWARNINGS": "error"},
+            stdin=subprocess.PIPE,
+            text=True,
+        )
+        for member in self.members:
+            self._call_for(member)
         for member in self.members:
             await member.await_ready()
-        await asyncio.gather(*(member.stop() for member in self.members))
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._leaving = True
+        for member in self.members:
+            if member.ready.is_set():
+                member.signal(signal.SIGCONT)
+                member.hang_up()
+        assert self._nursery.stdin
+        self._nursery.stdin.close()
+        await asyncio.to_thread(self._nursery.wait)
+        self._server.close()
+
+    def _call_for(self, member: Member) -> None:
+        assert self._nursery.stdin
+        self._nursery.stdin.write(json.dumps(self._orders | {"number": member.number}) + "\n")
+        self._nursery.stdin.flush()
+
+    async def _welcome(self, answers: asyncio.StreamReader, line: asyncio.StreamWriter) -> None:
+        hello = json.loads(await answers.readline())
+        member = self.members[hello["number"]]
+        await member.live(hello["pid"], answers, line)
+        if not member.doomed:
+            self.bugs.append(f"process {member.number} ended by itself")
+        if not self._leaving:
+            self._call_for(member)

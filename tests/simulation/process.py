@@ -1,6 +1,6 @@
 """One process of the simulation, as a web process is: pools, collectors of batches and pictures of its own.
 
-Each line it reads is an ask in JSON; each line it writes is the answer with the same `id`, in whatever order they come.
+Each line it hears is an ask in JSON; each line it says is the answer with the same `id`, in whatever order they come.
 A line {"fate": ...} makes its next writing transaction its last: it kills itself before that commits, or just after.
 Dying is added here, around the product's transactions; the product knows nothing of it.
 """
@@ -153,7 +153,7 @@ VERBS: dict[str, Callable[[Shop, PersonKey, Ask], Awaitable[Ask]]] = {
 }
 
 
-async def answer(shop: Shop, ask: Ask) -> None:
+async def answer(shop: Shop, ask: Ask, line: asyncio.StreamWriter) -> None:
     """One ask from beginning to end. What is no refusal and no operational fault is a bug, and told as one."""
     try:
         said = await VERBS[ask["verb"]](shop, PersonKey(UUID(int=ask["person"])), ask)
@@ -161,11 +161,11 @@ async def answer(shop: Shop, ask: Ask) -> None:
         said = {"code": problem.code, "status": problem.status}
     except Exception:  # noqa: BLE001 - the driver fails for whatever it was
         said = {"code": "bug", "status": 500, "trace": traceback.format_exc()}
-    say(json.dumps(said | {"id": ask["id"]}))
+    say(line, said | {"id": ask["id"]})
 
 
-def say(line: str) -> None:
-    print(line, file=sys.__stdout__, flush=True)
+def say(line: asyncio.StreamWriter, what: Ask) -> None:
+    line.write(json.dumps(what).encode() + b"\n")
 
 
 def compose(database: db.Database, database_url: str, redis_url: str, event_id: int) -> Shop:
@@ -173,26 +173,35 @@ def compose(database: db.Database, database_url: str, redis_url: str, event_id: 
     return in_one_process(database, database_url, event_id)
 
 
-async def run(database_url: str, redis_url: str, event_id: int, manner: str) -> None:
-    sys.stdout = sys.stderr  # What is logged must not stand among the answers.
+async def run(orders: Ask) -> None:
+    """Answer until the driver hangs up."""
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # That PostgreSQL restarts is the point.
-    if manner == "careless":
+    if orders["careless"]:
         VERBS["hold"] = careless_hold
-    database = Mortal(database_url)
+    database = Mortal(orders["database_url"])
     await database.open()
-    shop = compose(database, database_url, redis_url, event_id)
-    await shop.catalog.layout(await shop.catalog.event(event_id))
-    asks = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asks), sys.stdin)
-    say("ready")
-    while line := await asks.readline():
-        ask = json.loads(line)
+    shop = compose(database, orders["database_url"], orders["redis_url"], orders["event"])
+    asks, line = await asyncio.open_unix_connection(orders["socket"])
+    say(line, {"number": orders["number"], "pid": os.getpid()})
+    while text := await asks.readline():
+        ask = json.loads(text)
         if "fate" in ask:
             database.fate = ask["fate"]
         else:
-            tasks.spawn(answer(shop, ask), name=ask["verb"])
+            tasks.spawn(answer(shop, ask, line), name=ask["verb"])
+    line.close()
     await database.close()
 
 
+def nursery() -> None:
+    """Fork a process for each line of orders: it has imported everything already, so that one who dies is replaced in
+    no time."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody asks how they ended.
+    for orders in iter(sys.stdin.readline, ""):
+        if os.fork() == 0:
+            asyncio.run(run(json.loads(orders)))
+            return
+
+
 if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))
+    nursery()

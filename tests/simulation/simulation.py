@@ -49,8 +49,9 @@ VERBS |= {"release": Verb.RELEASE, "take_back": Verb.RETURN, "block": Verb.TEND,
 class Servers:
     """A PostgreSQL of its own, with fsync, that notes when each transaction committed, and a Valkey."""
 
-    def __init__(self, embedded: Embedded) -> None:
+    def __init__(self, embedded: Embedded, folder: Path) -> None:
         self.embedded = embedded
+        self.folder = folder
         self._databases = count(1)
 
     @classmethod
@@ -60,7 +61,7 @@ class Servers:
         settings = {"track_commit_timestamp": "on", "max_connections": "200", "shared_buffers": "32MB"}
         try:
             with Embedded.start(folder, settings=settings) as embedded:
-                yield cls(embedded)
+                yield cls(embedded, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -256,7 +257,7 @@ async def _happens(fault: Fault, member: Member, run: Run, servers: Servers) -> 
             await member.die()
         case _:
             deaths = member.deaths
-            member.say(fate=fault.kind.value)
+            member.doom(fault.kind.value)
             while member.deaths == deaths and run.goes_on:
                 await clock.sleep(0.01)
             if member.deaths == deaths:  # In the end nobody asked it for anything that it would have written.
@@ -294,19 +295,22 @@ async def simulate(servers: Servers, seed: int, seconds: float, *, careless: boo
     dice = Random(seed)
     url = servers.fresh_database()
     shop = await _open(url, several_holds=dice.random() < 0.3)
-    crew = Crew(PROCESSES, url, servers.addresses.redis_url, shop.event_id, careless=careless)
-    await crew.start()
-    began_s = clock.monotonic()
-    run = Run(crew, began_s + seconds)
-    works = [Fan(run, Random(dice.getrandbits(64))).go_on() for _ in range(FANS)]
-    works.append(_tend(run, Random(dice.getrandbits(64))))
-    works += [_fail(fault, run, servers, began_s) for fault in plan.faults(dice, seconds, PROCESSES)]
-    async with asyncio.TaskGroup() as together:
-        for work in works:
-            together.create_task(work)
-    await crew.stop()
+    run = await _play(servers, url, shop.event_id, dice, seconds, careless)
     windows = run.windows + slow_changes(run.log)
     judgement = await witness(url, shop.shard_id, run.log, windows)
     verdict = await referee(url)
     broken = [f"{check.name}: {check.examples}" for check in verdict.broken if check.name in CHECKS]
-    return Ended(judgement, broken, run.counted, run.bugs)
+    return Ended(judgement, broken, run.counted, run.bugs + run.crew.bugs)
+
+
+async def _play(servers: Servers, url: str, event_id: int, dice: Random, seconds: float, careless: bool) -> Run:
+    orders = {"database_url": url, "redis_url": servers.addresses.redis_url, "event": event_id, "careless": careless}
+    async with Crew(PROCESSES, servers.folder, **orders) as crew, asyncio.TaskGroup() as together:
+        began_s = clock.monotonic()
+        run = Run(crew, began_s + seconds)
+        for _ in range(FANS):
+            together.create_task(Fan(run, Random(dice.getrandbits(64))).go_on())
+        together.create_task(_tend(run, Random(dice.getrandbits(64))))
+        for fault in plan.faults(dice, seconds, PROCESSES):
+            together.create_task(_fail(fault, run, servers, began_s))
+    return run
