@@ -58,7 +58,9 @@ class Servers:
     @contextmanager
     def started(cls) -> "Iterator[Servers]":
         folder = Path(tempfile.mkdtemp(prefix="onsale-simulation-"))
+        # A restart syncs every file of the cluster; one call for all of them is as safe and many times as fast.
         settings = {"track_commit_timestamp": "on", "max_connections": "200", "shared_buffers": "32MB"}
+        settings["recovery_init_sync_method"] = "syncfs"
         try:
             with Embedded.start(folder, settings=settings) as embedded:
                 yield cls(embedded, folder)

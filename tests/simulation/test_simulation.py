@@ -11,7 +11,7 @@ from onsale.kit import chance
 pytestmark = pytest.mark.anyio
 
 # Long enough for a fault of every kind, short enough to be run at every change. More: `python -m tests.simulation`.
-SECONDS = 9.0
+SECONDS = 8.0
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ async def test_whatever_fails_no_seat_is_given_twice_no_hold_is_lost_and_nobody_
     assert not ended.bugs, ended.bugs[0]
     assert ended.judgement.good, ended.judgement.examples
     assert not ended.broken
-    assert ended.judgement.held > 50 and ended.judgement.taken > 50, "too little was played to say anything"
+    assert ended.judgement.held > 20 and ended.judgement.taken > 20, "too little was played to say anything"
     assert sum(ended.counted[f"fault {kind}"] for kind in Kind) > 3
 
 
