@@ -38,7 +38,13 @@ HOLD_S = 2
 THINKS_S = 0.06
 # What the referee can say of a sale without orders, payments and tickets.
 CHECKS = {
-    *("seat_in_two_holds", "held_seat_without_its_hold", "hold_not_whole", "hold_over_the_limit"),
+    *(
+        "seat_in_two_holds",
+        "held_seat_without_its_hold",
+        "free_seat_of_an_ended_hold",
+        "hold_not_whole",
+        "hold_over_the_limit",
+    ),
     *("buyer_over_the_limit", "buyer_with_two_holds", "hold_unknown_to_its_buyer"),
     *("sale_seats_not_laid_down", "change_not_told"),
 }
