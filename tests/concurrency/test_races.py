@@ -48,7 +48,10 @@ def workers():
 
 @pytest.fixture
 def race(workers, database_url):
-    """`race(shop, play, tasks)`: a process for each task, all let go at once. What each answered, in their order."""
+    """`race(shop, play, tasks)`: a process for each task, all let go at once. What each answered, in their order.
+
+    A task may name a play of its own, and say {"locks": false}.
+    """
 
     def race(shop, play, tasks):
         racers = workers[: len(tasks)]
@@ -128,14 +131,110 @@ async def test_nobody_is_told_taken_of_a_seat_that_nobody_has(database, database
     assert not any(set(group) <= unheld for group in groups), "who wanted only free seats got them"
 
 
+async def until_it_happens(play):
+    """Negative control: without the locks, what must not happen does. Chance decides in which round."""
+    for number in range(UNPROTECTED_ROUNDS_MAX):
+        happened = await play(False)
+        print(f"round {number}: {happened}")
+        if happened:
+            return
+    pytest.fail("these processes do not race")
+
+
 async def test_two_processes_of_one_person_cannot_pass_the_limit_together(database, database_url, race):
     shop = await open_shop(database, database_url, several_holds=True, seats_per_person=8)
-    persons = [str(new_person()) for _ in range(6)]
-    tasks = [{"wishes": [(p, list(range(s, s + 5))) for p, s in zip(persons, seats, strict=True)]} for seats in HALVES]
-    held, refused = split(race(shop, "rush", tasks))
-    assert len(held) == 6 and [answer["code"] for answer in refused] == ["person_limit"] * 6
-    totals = await shop.rows("SELECT person, sum(cardinality(seats)) FROM hold WHERE state = 1 GROUP BY person")
-    assert sorted(total for _, total in totals) == [5] * 6
+
+    async def play(locks):
+        """Persons with more than eight seats. They are buyers already: a new one is kept single by its key alone."""
+        persons = [new_person() for _ in range(6)]
+        for person in persons:
+            await shop.inventory.let_go(shop.shard_id, (await shop.hold(person, 59)).hold.hold_id, person)
+        halves = [[(str(p), list(range(s, s + 5))) for p, s in zip(persons, half, strict=True)] for half in HALVES]
+        held, refused = split(race(shop, "rush", [{"wishes": half, "locks": locks} for half in halves]))
+        totals = await shop.rows("SELECT person, sum(cardinality(seats)) FROM hold WHERE state = 1 GROUP BY person")
+        if locks:
+            assert len(held) == 6 and [answer["code"] for answer in refused] == ["person_limit"] * 6
+            assert sorted(total for _, total in totals) == [5] * 6
+        await start_anew(shop)
+        return [total for _, total in totals if total > 8]
+
+    assert not await play(True)
+    await until_it_happens(play)
+
+
+async def test_a_seat_is_held_or_blocked_and_never_both(database, database_url, race):
+    shop = await open_shop(database, database_url)
+
+    async def play(locks):
+        """Seats of which a fan heard that they are held, and the organiser that they are blocked."""
+        seats = range(48)
+        tasks = [{"wishes": wishes(*([seat] for seat in seats))}, {"play": "block", "seats": list(seats)}]
+        held, blocked = race(shop, "rush", [task | {"locks": locks} for task in tasks])
+        held = [answer[0] for answer in held if isinstance(answer, list)]
+        blocked = [answer for answer in blocked if isinstance(answer, int)]
+        if locks:
+            assert sorted(held + blocked) == list(seats)
+            letters = await shop.seats()
+            assert letters.count("h") == len(held) and letters.count("n") == len(blocked)
+        await start_anew(shop)
+        return sorted({*held} & {*blocked})
+
+    assert not await play(True)
+    await until_it_happens(play)
+
+
+async def run_out(shop):
+    """Every pair is in a hold that has run out, each of a person of their own: {hold: pair}."""
+    holds = {(await shop.hold(new_person(), *pair)).hold.hold_id: pair for pair in PAIRS}
+    await shop.grow_older(400)
+    return holds
+
+
+async def test_seats_of_a_run_out_hold_go_to_its_owner_or_to_another_and_never_to_both(database, database_url, race):
+    shop = await open_shop(database, database_url)
+
+    async def play(locks):
+        """Pairs that were sold to the owner of the hold that had run out, and held for somebody else as well."""
+        holds = await run_out(shop)
+        tasks = [{"wishes": wishes(*PAIRS)}, {"play": "confirm", "holds": list(holds)}]
+        held, sold = race(shop, "rush", [task | {"locks": locks} for task in tasks])
+        held = [tuple(answer) for answer in held if isinstance(answer, list)]
+        sold = [holds[answer] for answer in sold if isinstance(answer, int)]
+        if locks:
+            assert sorted(held + sold) == PAIRS
+            letters = await shop.seats()
+            assert letters.count("h") == 2 * len(held) and letters.count("s") == 2 * len(sold)
+        await start_anew(shop)
+        return sorted({*held} & {*sold})
+
+    assert not await play(True)
+    await until_it_happens(play)
+
+
+async def test_the_sweep_takes_no_seat_from_who_has_just_taken_it(database, database_url, race):
+    shop = await open_shop(database, database_url)
+
+    async def play(locks):
+        """How many seats were held by answer and are free: swept with the hold that had run out before."""
+        await run_out(shop)
+        held, _ = race(shop, "rush", [{"wishes": wishes(*PAIRS), "locks": locks}, {"play": "sweep", "locks": locks}])
+        free = (await shop.seats()).count("f")
+        assert not locks or sorted(map(tuple, held)) == PAIRS
+        await start_anew(shop)
+        return free
+
+    assert not await play(True)
+    await until_it_happens(play)
+
+
+async def start_anew(shop):
+    """Nobody has anything."""
+    for statement in (
+        "UPDATE seat SET state = 0, hold_id = NULL, held_until = NULL, order_id = NULL RETURNING true",
+        "DELETE FROM hold RETURNING true",
+        "DELETE FROM buyer RETURNING true",
+    ):
+        await shop.rows(statement)
 
 
 async def test_a_person_in_three_browsers_ends_with_one_hold_where_the_event_allows_one(database, database_url, race):

@@ -1,7 +1,8 @@
 """One process of a race, with pools of its own: a line of JSON tells what to play, and a second line to start.
 
 It says "ready" in between, answers with one line of JSON, and waits for the next race.
-`rush_unprotected` is the twin without locks: it exists only here.
+What is unprotected exists only here: `rush_unprotected`, and the product's own verbs with `FOR UPDATE` struck out of
+their queries, where the task says {"locks": false}.
 """
 
 import asyncio
@@ -9,7 +10,8 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -17,7 +19,7 @@ from uuid import UUID
 
 from tests.integration.inventory.shop import Shop, in_one_process
 
-from onsale.inventory import SeatState, settle
+from onsale.inventory import SeatState, settle, store
 from onsale.inventory.service import Best
 from onsale.kit import clock, db
 from onsale.kit.ids import PersonKey, new_id
@@ -81,6 +83,29 @@ async def best(shop: Shop, task: Task) -> list[Any]:
         return list((await shop.inventory.hold_best(shop.event_id, PersonKey(UUID(person)), wish)).hold.seats)
 
     return await together([partial(ask, person) for person in task["persons"]])
+
+
+async def block(shop: Shop, task: Task) -> list[Any]:
+    """Block seats one by one. Answers the seats that are blocked then."""
+
+    async def ask(seat_no: int) -> int | None:
+        stand = await shop.inventory.block(shop.event_id, True, [seat_no])
+        return seat_no if stand[seat_no] is SeatState.NOT_FOR_SALE else None
+
+    return await together([partial(ask, seat_no) for seat_no in task["seats"]])
+
+
+async def confirm(shop: Shop, task: Task) -> list[Any]:
+    """Sell holds, each to an order of its own. Answers those that were sold."""
+
+    async def ask(hold_id: int) -> int | None:
+        return hold_id if (await shop.pay(hold_id, order_id=new_id()))[hold_id] else None
+
+    return await together([partial(ask, hold_id) for hold_id in task["holds"]])
+
+
+async def sweep(shop: Shop, task: Task) -> int:
+    return await shop.inventory.sweep()
 
 
 async def mixed(shop: Shop, task: Task) -> dict[str, int]:
@@ -154,8 +179,22 @@ PLAYS: dict[str, Callable[[Shop, Task], Awaitable[Any]]] = {
     "rush": rush,
     "rush_unprotected": rush_unprotected,
     "best": best,
+    "block": block,
+    "confirm": confirm,
+    "sweep": sweep,
     "mixed": mixed,
 }
+
+
+@contextmanager
+def without_locks() -> Iterator[None]:
+    """Everything as it is, but that no row is locked before it is decided on."""
+    queries = dict(store.SQL.texts)
+    store.SQL.texts.update({name: text.replace("FOR UPDATE", "") for name, text in queries.items()})
+    try:
+        yield
+    finally:
+        store.SQL.texts.update(queries)
 
 
 async def run(task: Task) -> None:
@@ -166,7 +205,8 @@ async def run(task: Task) -> None:
     await shop.inventory.seat_map.picture(shop.shard_id)
     print("ready", flush=True)
     sys.stdin.readline()
-    print(json.dumps(await PLAYS[task["play"]](shop, task)), flush=True)
+    with nullcontext() if task.get("locks", True) else without_locks():
+        print(json.dumps(await PLAYS[task["play"]](shop, task)), flush=True)
     await database.close()
 
 

@@ -16,14 +16,3 @@ FROM pg_class WHERE relname IN ('seat', 'buyer', 'hold') AND relkind = 'r' ORDER
 -- name: held_seats
 -- Seats that somebody has, of one event.
 SELECT count(*) FROM seat WHERE shard_id = %(shard_id)s AND state <> 0;
-
--- name: holds_after
--- Every hold, page by page. None of a soak's is prolonged or let go, so each lasted from its beginning, which its bound
--- remembers, to its deadline.
-SELECT hold.shard_id, hold_id, hold.seats,
-       extract(epoch FROM max_until)::double precision - %(extension_s)s - sale.hold_s,
-       extract(epoch FROM expires_at)::double precision
-FROM hold JOIN sale USING (shard_id)
-WHERE (hold.shard_id, hold_id) > (%(shard_id)s, %(hold_id)s)
-ORDER BY hold.shard_id, hold_id
-LIMIT %(rows_max)s;

@@ -19,7 +19,7 @@ from onsale import app as composition
 from onsale import config, drop, ops
 from onsale.catalog import NewEvent, NewTier, NewVenue, generate_chart
 from onsale.kit import clock, db, ids
-from onsale.kit.ids import ShardId
+from onsale.kit.ids import PersonKey, ShardId
 from onsale.kit.migrate import migrate
 from onsale.kit.supervise import Command, Supervisor
 
@@ -53,10 +53,15 @@ class Stage:
     def address(self) -> str:
         return self.settings.base_url
 
-    def sessions(self, count: int) -> list[str]:
-        """Tokens of so many guests, each a person of their own."""
+    def guests(self, count: int) -> list[tuple[str, PersonKey]]:
+        """So many guests, each a person of their own: their tokens, and who they are."""
         accounts = composition.build(self.settings).accounts
-        return [accounts.guest_session()[0] for _ in range(count)]
+        made = (accounts.guest_session() for _ in range(count))
+        return [(token, shopper.person) for token, shopper in made]
+
+    def sessions(self, count: int) -> list[str]:
+        """Their tokens alone."""
+        return [token for token, _ in self.guests(count)]
 
     @asynccontextmanager
     async def house(self) -> AsyncIterator[composition.House]:

@@ -51,11 +51,19 @@ WHERE h.state = 1 AND h.expires_at > statement_timestamp()
 GROUP BY h.shard_id, listed.seat_no HAVING count(*) > 1;
 
 -- name: held_seat_without_its_hold
--- Invariant 1: a held seat carries a live or run-out hold that lists it and has the same deadline.
+-- Invariant 1: a held seat carries an active hold that lists it and has the same deadline, past or not: a hold becomes
+-- run out together with its seats becoming free.
 SELECT s.shard_id, s.seat_no, s.hold_id, h.state AS hold_state, s.held_until, h.expires_at
 FROM seat s
 LEFT JOIN hold h ON h.shard_id = s.shard_id AND h.hold_id = s.hold_id
-WHERE s.state = 1 AND (h.state IN (1, 2) AND s.seat_no = ANY (h.seats) AND s.held_until = h.expires_at) IS NOT TRUE;
+WHERE s.state = 1 AND (h.state = 1 AND s.seat_no = ANY (h.seats) AND s.held_until = h.expires_at) IS NOT TRUE;
+
+-- name: free_seat_of_an_ended_hold
+-- Invariant 2: a free seat names no hold, or one that ran out and lists it: only such a one may still be completed.
+SELECT s.shard_id, s.seat_no, s.hold_id, h.state AS hold_state
+FROM seat s
+JOIN hold h ON h.shard_id = s.shard_id AND h.hold_id = s.hold_id
+WHERE s.state = 0 AND NOT (h.state = 2 AND s.seat_no = ANY (h.seats));
 
 -- name: hold_not_whole
 -- Invariant 2: a live hold has all of its seats.
@@ -227,23 +235,24 @@ WHERE (laid.seats = s.seats AND laid.first = 0 AND laid.last = s.seats - 1) IS N
 
 -- name: change_not_told
 -- Invariant 7: every change of a seat was told once, in a fact with the number it came to have, and the last one told is
--- the seat as it is. Only for sales whose first fact is still kept: facts are deleted by age, so then none is missing.
+-- the seat as it is. Numbers from 1 without gaps have the highest for their count, and a sum that is known. Only for sales
+-- whose first fact is still kept: facts are deleted by age, so then none is missing. The state is packed below the number,
+-- so that the last one told is a plain maximum: facts are many millions, and sorting them would take minutes.
 WITH told AS (
-    SELECT f.shard_id, (pair ->> 0)::integer AS seat_no, count(*) AS times, max((pair ->> 1)::integer) AS change_no,
-           (array_agg(f.kind ORDER BY (pair ->> 1)::integer DESC))[1] AS kind
+    SELECT f.shard_id, (pair ->> 0)::integer AS seat_no, count(*) AS times, sum((pair ->> 1)::integer) AS total,
+           max((pair ->> 1)::bigint * 4 + CASE f.kind
+               WHEN 'SeatsReleased' THEN 0 WHEN 'SeatsHeld' THEN 1 WHEN 'SeatsSold' THEN 2 ELSE 3 END) AS last
     FROM fact f
     CROSS JOIN jsonb_array_elements(f.body -> 'seats') AS pair
     WHERE f.kind IN ('SeatsHeld', 'SeatsReleased', 'SeatsSold', 'SeatsBlocked')
     GROUP BY f.shard_id, (pair ->> 0)::integer
 )
-SELECT s.shard_id, s.seat_no, s.state, s.change_no, told.times, told.change_no AS told_change_no, told.kind AS told_kind
+SELECT s.shard_id, s.seat_no, s.state, s.change_no, told.times, told.last >> 2 AS told_change_no, told.last & 3 AS told_state
 FROM seat s
 LEFT JOIN told ON told.shard_id = s.shard_id AND told.seat_no = s.seat_no
 WHERE s.shard_id IN (SELECT shard_id FROM fact WHERE kind = 'SaleLaidDown')
-    AND (s.change_no <> coalesce(told.times, 0) OR s.change_no <> coalesce(told.change_no, 0)
-        OR s.state <> CASE told.kind
-            WHEN 'SeatsReleased' THEN 0 WHEN 'SeatsHeld' THEN 1 WHEN 'SeatsSold' THEN 2 WHEN 'SeatsBlocked' THEN 3
-            ELSE s.state END);
+    AND (s.change_no <> coalesce(told.times, 0) OR s.change_no <> coalesce(told.last >> 2, 0)
+        OR s.change_no::bigint * (s.change_no + 1) / 2 <> coalesce(told.total, 0) OR s.state <> coalesce(told.last & 3, s.state));
 
 -- name: order_not_told
 -- Invariant 4, tickets reach the fan: a paid order was told as paid once, a confirmed one as captured once; mails and PDFs
@@ -271,3 +280,26 @@ SELECT
 -- name: payments
 -- No check: what the gateway's book is held against. An order of 0 needs no gateway.
 SELECT shard_id, order_id, attempt, state, amount_minor, currency FROM payment WHERE amount_minor > 0;
+
+-- name: holds_of_sale
+-- No check: what the answers that clients got are held against. A hold's bound is its first deadline and the longest
+-- extension, so the time it was made at need not be kept.
+SELECT h.hold_id, h.person, h.state, h.seats,
+       (extract(epoch FROM h.max_until - make_interval(secs => s.hold_s + %(extension_s)s)) * 1000000)::bigint AS made_us,
+       (extract(epoch FROM h.expires_at) * 1000000)::bigint AS expires_us
+FROM hold h JOIN sale s USING (shard_id)
+WHERE h.shard_id = %(shard_id)s
+ORDER BY h.hold_id;
+
+-- name: changes_of_sale
+-- No check: every change of every seat, a seat at a time. A fact is written before it is true; when it became true is
+-- known only where PostgreSQL notes the times of its commits.
+SELECT (pair ->> 0)::integer AS seat_no, (pair ->> 1)::integer AS change_no, f.kind,
+       (extract(epoch FROM f.at) * 1000000)::bigint AS at_us,
+       (extract(epoch FROM CASE WHEN current_setting('track_commit_timestamp') = 'on'
+                                THEN coalesce(pg_xact_commit_timestamp(f.xid::xid), f.at) ELSE f.at END)
+        * 1000000)::bigint AS committed_us
+FROM fact f
+CROSS JOIN jsonb_array_elements(f.body -> 'seats') AS pair
+WHERE f.shard_id = %(shard_id)s AND f.kind IN ('SeatsHeld', 'SeatsReleased', 'SeatsSold', 'SeatsBlocked')
+ORDER BY 1, 2;

@@ -69,6 +69,13 @@ FETCH_MAX_ROWS = 10_000
 # 1,000 charges a page (the sandbox's own bound): a book of ten million charges is not one run's.
 BOOK_PAGES_MAX = 10_000
 
+# --- witness --------------------------------------------------------------------------------------------------------
+# What is known of a seat beside PostgreSQL follows its facts, which are looked for several times in this time.
+LAG_S = 0.1
+# After a fault (a process killed, a server restarted, Redis emptied) that knowledge is made anew.
+LAG_AFTER_FAULT_S = 2.0
+
+assert LAG_S < LAG_AFTER_FAULT_S, "nobody is faster after a fault than before it"
 assert CONNECT_TIMEOUT_S < REQUEST_TIMEOUT_S, "an outage is told from a slow answer"
 assert FANS_AT_ONCE_MAX <= CONNECTIONS_MAX, "no fan of one process waits for another's connection"
 assert FANS_DRAIN_S > RETRY_AFTER_MAX_S + REQUEST_TIMEOUT_S, "who was asked to wait may still be served"

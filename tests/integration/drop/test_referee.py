@@ -87,6 +87,7 @@ BROKEN = {
     "seat_in_two_holds": """
         INSERT INTO hold SELECT 64, 777, person, 1, seats, tiers, expires_at, max_until FROM hold WHERE hold_id = 41""",
     "held_seat_without_its_hold": "DELETE FROM hold WHERE hold_id = 41",
+    "free_seat_of_an_ended_hold": "UPDATE seat SET hold_id = 3 WHERE seat_no = 150",
     "hold_not_whole": "UPDATE seat SET state = 0, held_until = NULL WHERE seat_no = 82",
     "hold_sold_in_part": "UPDATE hold SET seats = ARRAY[4, 5, 150], tiers = ARRAY[1, 1, 1] WHERE hold_id = 2",
     "hold_sold_twice": "DROP INDEX order_hold_one_active; INSERT INTO order_hold VALUES (64, 2, 64, 1)",
@@ -112,6 +113,67 @@ BROKEN = {
     "change_not_told": "UPDATE seat SET change_no = 3 WHERE seat_no = 2",
     "order_not_told": """INSERT INTO fact (shard_id, kind, body) VALUES (64, 'OrderPaid', '{"order_id": 7}')""",
 }
+
+TELL = "INSERT INTO fact (shard_id, kind, body) VALUES "
+
+# Further faces of faults that have more than one.
+OTHER_FACES = [
+    ("held_seat_without_its_hold", "UPDATE hold SET state = 2 WHERE hold_id = 41"),
+    ("held_seat_without_its_hold", "UPDATE hold SET state = 3 WHERE hold_id = 41"),
+    ("held_seat_without_its_hold", "UPDATE hold SET seats = ARRAY[82, 150] WHERE hold_id = 41"),
+    ("held_seat_without_its_hold", "UPDATE seat SET held_until = held_until + interval '1 s' WHERE seat_no = 82"),
+    ("free_seat_of_an_ended_hold", "UPDATE seat SET hold_id = 41 WHERE seat_no = 150"),
+    ("free_seat_of_an_ended_hold", "UPDATE seat SET state = 0, held_until = NULL WHERE seat_no = 82"),
+    ("hold_not_whole", "UPDATE seat SET hold_id = 42 WHERE seat_no = 82"),
+    ("hold_not_whole", "UPDATE seat SET state = 3, hold_id = NULL, held_until = NULL WHERE seat_no = 82"),
+    ("hold_not_whole", "UPDATE seat SET state = 2, hold_id = NULL, held_until = NULL, order_id = 1 WHERE seat_no = 82"),
+    ("hold_sold_in_part", "UPDATE seat SET state = 3, order_id = NULL WHERE seat_no = 2"),
+    ("ticket_without_its_seat", "UPDATE seat SET state = 3, order_id = NULL WHERE seat_no = 2"),
+    ("hold_over_the_limit", "UPDATE sale SET seats_per_hold = 1"),
+    ("sale_seats_not_laid_down", "DELETE FROM sale"),
+    ("sale_seats_not_laid_down", "UPDATE seat SET seat_no = 200 WHERE seat_no = 199"),
+    ("change_not_told", "DELETE FROM fact WHERE kind = 'SeatsBlocked'"),
+    ("change_not_told", TELL + """(64, 'SeatsHeld', '{"seats": [[2, 2]]}')"""),
+    ("change_not_told", TELL + """(64, 'SeatsHeld', '{"seats": [[150, 1]]}')"""),
+    ("change_not_told", "UPDATE seat SET state = 0 WHERE seat_no = 197"),
+    ("change_not_told", "UPDATE fact SET kind = 'SeatsHeld' WHERE kind = 'SeatsReleased'"),
+    ("change_not_told", "UPDATE seat SET change_no = 3 WHERE seat_no = 150;"
+     + TELL + """(64, 'SeatsReleased', '{"seats": [[150, 1], [150, 1], [150, 3]]}')"""),
+]  # fmt: skip
+
+# What looks odd and is as it should be.
+RUNS_OUT = """
+UPDATE hold SET expires_at = now() - interval '1 s' WHERE hold_id = 41;
+UPDATE seat SET held_until = h.expires_at FROM hold h WHERE h.hold_id = 41 AND seat.hold_id = 41;
+"""
+SWEPT = RUNS_OUT + """
+UPDATE hold SET state = 2 WHERE hold_id = 41;
+UPDATE seat SET state = 0, held_until = NULL, change_no = 2 WHERE hold_id = 41;
+""" + TELL + """(64, 'SeatsReleased', '{"seats": [[82, 2], [83, 2]]}');"""  # fmt: skip
+TAKEN_OVER = """
+INSERT INTO hold
+SELECT shard_id, 60, md5('60')::uuid, 1, ARRAY[83], ARRAY[1], now() + interval '1 h', now() + interval '2 h'
+FROM hold WHERE hold_id = 42;
+INSERT INTO buyer SELECT 64, md5('60')::uuid, 0, ARRAY[60];
+UPDATE seat SET state = 1, hold_id = 60, held_until = h.expires_at, change_no = change_no + 1
+FROM hold h WHERE h.hold_id = 60 AND seat_no = 83;
+"""
+JUST = {
+    "a hold past its deadline that nobody has swept": RUNS_OUT,
+    "a hold that ran out and keeps its trace": SWEPT,
+    "a hold that ran out, one seat taken over before the sweep": (
+        RUNS_OUT + TAKEN_OVER + TELL + """(64, 'SeatsHeld', '{"seats": [[83, 2]]}')"""
+    ),
+    "a hold that ran out, one seat taken over after the sweep": (
+        SWEPT + TAKEN_OVER + TELL + """(64, 'SeatsHeld', '{"seats": [[83, 3]]}')"""
+    ),
+    "a hold that ran out, one seat blocked": (
+        SWEPT + "UPDATE seat SET state = 3, hold_id = NULL, change_no = 3 WHERE seat_no = 83;"
+        + TELL + """(64, 'SeatsBlocked', '{"seats": [[83, 3]]}')"""
+    ),
+    "the trace of a hold that was forgotten": SWEPT + "DELETE FROM hold WHERE hold_id = 41",
+    "holds of sold orders that were forgotten": "DELETE FROM hold WHERE state = 5",
+}  # fmt: skip
 
 
 def _execute(url: str, text: str) -> None:
@@ -161,6 +223,20 @@ async def test_every_check_sees_what_it_is_there_to_see(copy, name):
     assert name in found
     assert found[name].examples
     assert name in list(verdict.table().columns[0].cells)
+
+
+@pytest.mark.parametrize(("name", "fault"), OTHER_FACES)
+async def test_a_fault_is_seen_whatever_face_it_has(copy, name, fault):
+    _execute(copy, fault)
+    verdict = await referee(copy)
+    assert name in {check.name for check in verdict.broken}
+
+
+@pytest.mark.parametrize("what", JUST)
+async def test_what_only_looks_odd_is_good(copy, what):
+    _execute(copy, JUST[what])
+    verdict = await referee(copy)
+    assert verdict.good, verdict.broken
 
 
 async def test_the_referee_cannot_write(sale):
