@@ -13,17 +13,19 @@ import signal
 import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from tests.integration.inventory.shop import Shop, in_one_process
 
-from onsale.inventory import HoldView
+from onsale import limits
+from onsale.inventory import HoldView, Inventory, MapCache
 from onsale.inventory.service import Best
-from onsale.kit import db, tasks
+from onsale.kit import clock, db, redis, tasks
 from onsale.kit.ids import PersonKey, ShardId, new_id
-from onsale.kit.problems import Problem
+from onsale.kit.problems import Problem, Unavailable
 
 Ask = dict[str, Any]
 
@@ -169,8 +171,18 @@ def say(line: asyncio.StreamWriter, what: Ask) -> None:
 
 
 def compose(database: db.Database, database_url: str, redis_url: str, event_id: int) -> Shop:
-    """The parts of this process. Inventory asks nothing of Redis yet; what it is given later is given here."""
-    return in_one_process(database, database_url, event_id)
+    """The parts of this process, the map of seats among them."""
+    shop = in_one_process(database, database_url, event_id)
+    inventory = Inventory(database, shop.catalog, shop.facts, MapCache(redis.connect(redis_url)))
+    return replace(shop, inventory=inventory)
+
+
+async def heal(shop: Shop) -> None:
+    """What the worker does for the map; here each process does it, which harms nobody."""
+    while True:
+        with suppress(Unavailable):
+            await shop.inventory.heal()
+        await clock.sleep(limits.HEAL_EVERY_S)
 
 
 async def run(orders: Ask) -> None:
@@ -181,6 +193,7 @@ async def run(orders: Ask) -> None:
     database = Mortal(orders["database_url"])
     await database.open()
     shop = compose(database, orders["database_url"], orders["redis_url"], orders["event"])
+    behind = [tasks.spawn(shop.inventory.seat_map.run(), name="seat map"), tasks.spawn(heal(shop), name="healer")]
     asks, line = await asyncio.open_unix_connection(orders["socket"])
     say(line, {"number": orders["number"], "pid": os.getpid()})
     while text := await asks.readline():
@@ -190,6 +203,7 @@ async def run(orders: Ask) -> None:
         else:
             tasks.spawn(answer(shop, ask, line), name=ask["verb"])
     line.close()
+    await tasks.cancel(*behind)
     await database.close()
 
 
