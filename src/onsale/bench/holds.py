@@ -17,7 +17,7 @@ CONNECTIONS = 512
 STEP_S = 5.0
 WARM_UP_S = 1.0
 # The ladder: each step offers so much more than the one before, until one of them fails.
-STEP_FACTOR = 1.15
+STEP_FACTOR = 1.2
 P99_MAX_S = 0.2
 # A step has failed when the house fell so far behind what was offered, or shed more than this.
 BEHIND_MAX_SHARE = 0.03
