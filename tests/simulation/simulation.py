@@ -302,6 +302,7 @@ async def simulate(servers: Servers, seed: int, seconds: float, *, careless: boo
     print("seed", seed)
     dice = Random(seed)
     url = servers.fresh_database()
+    await servers.flush_redis()  # The maps there are of another database, whose event has the same number.
     shop = await _open(url, several_holds=dice.random() < 0.3)
     run = await _play(servers, url, shop.event_id, dice, seconds, careless)
     windows = run.windows + slow_changes(run.log)

@@ -21,12 +21,16 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 async def lock_for_asks(
     tx: db.Tx, shard_id: ShardId, persons: Sequence[PersonKey], wanted: Sequence[int], now: datetime | None
 ) -> tuple[Sale, Locked] | None:
-    """Lock what a batch of asks depends on, in one round trip on a pipelined `tx`. None: nothing is on sale here."""
+    """Lock what a batch of asks depends on, in one round trip on a pipelined `tx`. None: nothing is on sale here.
+
+    The time is read last, when all locks are held: a batch that waited decides by the time at which it has them, so
+    that no hold begins before the one it follows has ended.
+    """
     named = {"shard_id": shard_id, "persons": _persons(persons), "wanted": db.array(wanted), "now": now}
-    sale = await tx.execute(SQL.read_sale, named)
     buyers = await tx.execute(SQL.lock_buyers, named)
     seats = await tx.execute(SQL.lock_seats_to_take, named)
     holds = await tx.execute(SQL.lock_holds_of_buyers, named)
+    sale = await tx.execute(SQL.read_sale, named)
     row = await sale.fetchone()
     if row is None:
         return None
@@ -60,8 +64,8 @@ async def lock_sold(tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: i
 async def lock_seats(tx: db.Tx, shard_id: ShardId, seat_nos: Sequence[int], now: datetime | None) -> Locked | None:
     """Lock seats by their numbers, whoever has them. None: nothing is on sale here."""
     named = {"shard_id": shard_id, "seat_nos": db.array(seat_nos), "now": now}
-    sale = await tx.execute(SQL.read_sale, named)
     seats = await tx.execute(SQL.lock_seats, named)
+    sale = await tx.execute(SQL.read_sale, named)
     row = await sale.fetchone()
     return None if row is None else _locked(row[0], [], await seats.fetchall(), [])
 
