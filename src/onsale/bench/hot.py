@@ -46,8 +46,9 @@ async def burst(stage: Stage, event: int) -> Rush:
     """Every connection asks in the same instant, one seat each, every seat wanted by a hundred."""
     async with Volley(stage.address, CONNECTIONS) as volley:
         tokens = stage.sessions(CONNECTIONS)
+        ready = [hold_request(event, [number % SEATS], token, number) for number, token in enumerate(tokens)]
         before = cpu.used_s()
-        shot = await volley.burst(lambda n: hold_request(event, [n % SEATS], tokens[n], n), judge)
+        shot = await volley.burst(ready.__getitem__, judge)
         used = cpu.between_s(before, cpu.used_s())
     return await _rush(stage, event, "burst", shot, used, lambda rush: rush.all_answered_s <= BURST_MAX_S)
 
@@ -57,11 +58,11 @@ async def arrivals(stage: Stage, event: int) -> Rush:
     schedule = Schedule.at_rate(ARRIVALS_PER_S, ARRIVALS_S, seed=1)
     draw = chance.seeded(1)
     async with Volley(stage.address, CONNECTIONS) as volley:
-        tokens = stage.sessions(round(schedule.expected * 1.1))
+        due = list(schedule.arrivals())
+        wanted = zip(range(len(due)), stage.sessions(len(due)), strict=True)
+        ready = [hold_request(event, [draw.randrange(SEATS)], token, number) for number, token in wanted]
         before = cpu.used_s()
-        shot = await volley.fire(
-            schedule.arrivals(), lambda n: hold_request(event, [draw.randrange(SEATS)], tokens[n], n), judge
-        )
+        shot = await volley.fire(due, ready.__getitem__, judge)
         used = cpu.between_s(before, cpu.used_s())
     what = f"{ARRIVALS_PER_S:,.0f} arrivals/s"
     return await _rush(stage, event, what, shot, used, lambda rush: rush.p99_ms < P99_MAX_S * 1_000)
