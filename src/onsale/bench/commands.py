@@ -1,6 +1,6 @@
 """The commands `onsale bench ...`. Each sets up a house of its own in a folder that is deleted at the end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from rich.progress import Progress
 from onsale.bench import holds, hot, report, soak, storage
 from onsale.bench.attempts import Mix
 from onsale.bench.in_process import InProcess, compare
-from onsale.bench.stage import Stage, need_baselines, stage
+from onsale.bench.stage import Stage, need_baselines, settled, stage
 from onsale.kit import capacity, chance
 
 app = typer.Typer(help="Measure this machine with a house of its own.", no_args_is_help=True)
@@ -42,26 +42,22 @@ def holds_command(
     """How many attempts a second to hold seats, how fast, and what each costs: all-free, half-taken, all-taken."""
     if baselines:
         need_baselines()
-    # Ours come last: by then PostgreSQL has looked after the tables that were just filled.
-    variants = [*(BASELINES if baselines else ()), "no_redis", ""]
+    variants = ["", "no_redis", *(BASELINES if baselines else ())]
     mixes = {variant: tuple(Mix) if variant == "" else (Mix.FREE, Mix.HALF) for variant in variants}
     wanted = sum(len(some) for some in mixes.values()) * (STEPS_MAX + 1) + 3
     with stage(seats, wanted, say=_say) as made:
         events, ladders = iter(made.events), []
+        uvloop.run(settled(made))
         idle = None
         for variant in variants:
             with made.serving(web, variant=variant):
                 if variant == "":
                     idle = uvloop.run(holds.idle(made, next(events)))
                 for mix in mixes[variant]:
-                    some = _some(events, STEPS_MAX + 1)
+                    some = [next(events) for _ in range(STEPS_MAX + 1)]
                     ladders.append(uvloop.run(holds.climb(made, some, variant, mix, web, START_PER_S[variant])))
         inside = compare(made, (next(events), next(events))) if baselines else None
         _tell_holds(made, out, idle, ladders, inside)
-
-
-def _some(events: Iterator[int], count: int) -> Iterator[int]:
-    return iter([next(events) for _ in range(count)])
 
 
 def _tell_holds(

@@ -1,6 +1,6 @@
 """`onsale bench holds`: attempts a second to hold seats, how fast, and at what cost; beside other ways to do it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import msgspec
@@ -50,27 +50,35 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Ladder(msgspec.Struct, frozen=True):
-    """Rates tried upwards; `most` is the best that passed, `at_70` a run at 70 % of it."""
+    """Rates tried upwards; `most` is the best that passed, `at_70` a run at 70 % of it.
+
+    `ended`: no step failed before the ladder did, so that the best may be better.
+    """
 
     steps: list[Run]
     most: Run | None
     at_70: Run | None
+    ended: bool
 
 
-async def climb(stage: Stage, events: Iterator[int], variant: str, mix: Mix, web: int, start: float) -> Ladder:
-    """Offer more and more, each step on an event of its own, until a step fails; then 70 % of the best."""
+async def climb(stage: Stage, events: Sequence[int], variant: str, mix: Mix, web: int, start: float) -> Ladder:
+    """Offer more and more, each step on an event of its own, until a step fails; then 70 % of the best.
+
+    Where the first step fails, less is offered until one passes.
+    """
+    *for_steps, last = events
     steps: list[Run] = []
     rate = start
-    while (event := next(events, None)) is not None:
+    for event in for_steps:
         steps.append(await run(stage, [event], variant, mix, web, rate))
-        if not steps[-1].passed:
+        failed, passed = not steps[-1].passed, any(step.passed for step in steps)
+        if passed and (failed or not all(step.passed for step in steps)):
             break
-        rate *= STEP_FACTOR
-    passed = [step for step in steps if step.passed]
-    most = max(passed, key=lambda step: step.attempts_per_s, default=None)
-    last = next(events, None)
-    at_70 = await run(stage, [last], variant, mix, web, 0.7 * most.attempts_per_s) if most and last else None
-    return Ladder(steps, most, at_70)
+        rate = rate / STEP_FACTOR if failed else rate * STEP_FACTOR
+    served = [step for step in steps if step.passed]
+    most = max(served, key=lambda step: step.attempts_per_s, default=None)
+    at_70 = await run(stage, [last], variant, mix, web, 0.7 * most.attempts_per_s) if most else None
+    return Ladder(steps, most, at_70, ended=len(served) == len(steps))
 
 
 async def run(
@@ -116,7 +124,7 @@ def _run(
     ended: bool,
 ) -> Run:
     count, held = shot.latency.count, shot.count(HELD)
-    house_s = sum(seconds for part, seconds in used.items() if part in ("app", "postgres", "redis"))
+    house_s = sum(seconds for part, seconds in used.items() if part in ("app", "worker", "postgres", "redis"))
     why = _fault(shot, rate, ended=ended)
     return Run(
         variant=variant or "onsale",
@@ -193,7 +201,7 @@ async def idle(stage: Stage, event: int, count: int = 300) -> Idle:
             shot = await volley.fire([0.0], partial(_same, request), judge)
             holds.append(shot.latency.max_s)
             begun_s = clock.monotonic()
-            async with house.database.transaction() as tx:
+            async with house.database.batch() as tx:  # One packet there, one back.
                 await tx.execute(SQL.touch_one_row, {"shard_id": shard(event)})
             commits.append(clock.monotonic() - begun_s)
     middle = count // 2

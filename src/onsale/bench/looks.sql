@@ -16,3 +16,7 @@ FROM pg_class WHERE relname IN ('seat', 'buyer', 'hold') AND relkind = 'r' ORDER
 -- name: held_seats
 -- Seats that somebody has, of one event.
 SELECT count(*) FROM seat WHERE shard_id = %(shard_id)s AND state <> 0;
+
+-- name: vacuum_at_work
+-- Whether PostgreSQL is looking after tables of its own accord.
+SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker';

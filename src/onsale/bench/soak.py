@@ -81,6 +81,11 @@ class _Fans:
         self._heard(number, Heard.UNKNOWN if status >= 500 else Heard.REFUSED)
         return SHED if status == 503 else f"http {status}"
 
+    def unheard(self) -> None:
+        """Who got no answer does not know whether it was done."""
+        for number in list(self._under_way):
+            self._heard(number, Heard.UNKNOWN)
+
     def _heard(self, number: int, heard: Heard, hold_id: int = 0) -> None:
         seats, sent_us = self._under_way.pop(number)
         person = self._guests[number % len(self._guests)][1]
@@ -107,6 +112,7 @@ async def run(
         shot = await volley.fire(schedule.arrivals(), fans.request, fans.judge)
         await tasks.cancel(showing)
         await striking
+    fans.unheard()
     bar.update(task, completed=attempts)
     await clock.sleep(SETTLE_S)
     return await _judged(stage, fans, faults.struck, shot, rate, seed)
@@ -129,7 +135,7 @@ async def _judged(stage: Stage, fans: _Fans, struck: Sequence[Struck], shot: Sho
     windows = [*around, *drop.slow_changes(fans.log)]
     evidence = await drop.witness(stage.settings.database_url, shard(event), fans.log, windows)
     verdict: Verdict = await drop.referee(stage.settings.database_url)
-    others = [name for name in shot.outcomes if name.startswith("http")]
+    others = [name for name in shot.outcomes if name.startswith("http") or name == "unanswered"]
     return Soak(
         seed=seed,
         attempts=shot.offered,

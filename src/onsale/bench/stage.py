@@ -27,6 +27,9 @@ SQL = db.load(__package__, "looks.sql")
 
 READY_WITHIN_S = 60.0
 READY_LOOK_S = 0.1
+# PostgreSQL looks for what to vacuum every 10 s; so long nothing must be at work.
+QUIET_LOOK_S = 1.0
+QUIET_LOOKS = 13
 # A port on which nobody listens: what the house does without Redis.
 NO_REDIS = "redis://127.0.0.1:1/0"
 BASELINES = Path("bench/serve.py")
@@ -105,6 +108,17 @@ def stage(seats: int, events: int, *, say: Say, hold_s: int = 600) -> Iterator[S
             yield Stage(machine.settings, machine, made, seats, durability, say)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def settled(stage: Stage) -> None:
+    """Wait until PostgreSQL has looked after the tables that were just filled: it must not do so at anybody's cost."""
+    async with stage.house() as house:
+        quiet_looks = 0
+        while quiet_looks < QUIET_LOOKS:
+            await clock.sleep(QUIET_LOOK_S)
+            async with house.database.transaction() as tx:
+                row = await (await tx.execute(SQL.vacuum_at_work)).fetchone()
+            quiet_looks = 0 if row and row[0] else quiet_looks + 1
 
 
 def need_baselines() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from onsale import limits
 from onsale.catalog import Layout
 from onsale.inventory.best import Choices, Finder
-from onsale.inventory.errors import NotOnSale
+from onsale.inventory.errors import NotOnSale, SeatsTaken
 from onsale.inventory.seatmap import Picture, SeatMap
 from onsale.kit.ids import ShardId
 
@@ -59,11 +59,19 @@ class Chooser:
 
     @contextmanager
     def chosen(self, shard_id: ShardId, seats: tuple[int, ...]) -> Iterator[None]:
-        """While these seats are being asked for, nobody else of this process chooses them, in later pictures either."""
+        """While these seats are being asked for, nobody else of this process chooses them, in later pictures either.
+
+        Where that ends in anything but a hold of them, or in their being taken, they are there for the next again.
+        """
         chosen = self._chosen.setdefault(shard_id, Counter())
         chosen.update(seats)
         try:
             yield
+        except SeatsTaken:
+            raise
+        except BaseException:
+            self.look_anew(shard_id)
+            raise
         finally:
             chosen.subtract(seats)
             self._chosen[shard_id] = +chosen
@@ -71,6 +79,10 @@ class Chooser:
                 del self._chosen[shard_id]
             if answered := self._answered.pop(shard_id, None):
                 answered.set()
+
+    def look_anew(self, shard_id: ShardId) -> None:
+        """Seats were chosen and not taken: what is chosen from is made anew, from the same picture if need be."""
+        self._choices.pop(shard_id, None)
 
     async def one_more_known(self, shard_id: ShardId) -> None:
         """Wait until one of the requests under way is answered, if there are any: it may leave seats to the next."""

@@ -1,6 +1,7 @@
 """The verbs of inventory, as the endpoints and the rooms above use them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from onsale import limits
@@ -85,11 +86,11 @@ class Inventory:
                     return await self._answered(event_id, person, key_hash)
                 await self._chooser.one_more_known(shard_id)
                 continue
-            with self._chooser.chosen(shard_id, seats):
-                try:
-                    return await self.hold(event_id, person, seats, key_hash)
-                except SeatsTaken:
-                    continue
+            with suppress(SeatsTaken), self._chooser.chosen(shard_id, seats):
+                view = await self.hold(event_id, person, seats, key_hash)
+                if view.hold.seats != seats:  # A repeated request: it has its answer from before.
+                    self._chooser.look_anew(shard_id)
+                return view
         raise Overloaded
 
     async def _answered(self, event_id: int, person: PersonKey, key_hash: bytes | None) -> HoldView:

@@ -75,7 +75,10 @@ class Watch:
         channel = channel_of(shard_id).encode()
         del self._by_channel[channel]
         self._tried_at_s.pop(shard_id, None)
-        if self._subscribed.pop(channel, None) and self._wire:
+        subscribed, loading = self._subscribed.pop(channel, None), self._loading.get(shard_id)
+        if loading and loading is not asyncio.current_task():
+            loading.cancel()  # Redis' answer would find nobody any more, and the load would wait for it for ever.
+        if subscribed and self._wire:
             tasks.spawn(_quietly(self._wire, "UNSUBSCRIBE", channel), name="unsubscribe")
 
     def trusted(self, now_s: float) -> bool:

@@ -5,11 +5,12 @@ from collections import Counter
 from itertools import chain
 
 import pytest
+from tests.integration.inventory.maps import healing, process, trusts, until
 from tests.integration.inventory.opening import sales_of
 from tests.unit.inventory.hall import ACCESSIBLE
 
 from onsale.inventory import NotOnSale
-from onsale.inventory.errors import NoSeatsTogether, SaleStopped, TooManySeats
+from onsale.inventory.errors import NoSeatsTogether, SaleNotOpen, SaleStopped, TooManySeats
 from onsale.inventory.service import Best
 from onsale.kit.ids import new_person
 from onsale.kit.problems import KeyReused, NotFound, Overloaded
@@ -104,3 +105,15 @@ async def test_other_refusals_pass_through(shop):
     await shop.inventory.seat_map.picture(shop.shard_id, fresh=True)
     with pytest.raises(NotOnSale):
         await best(shop, ANN, 2)
+
+
+async def test_who_is_refused_gives_back_what_was_chosen_for_them(shop, database_url, redis_url):
+    """Else a few dozen asks before the opening, all refused, would leave nothing to choose from at the opening."""
+    async with process(shop, database_url, redis_url) as other, healing(other):
+        await until(lambda: trusts(other))
+        await shop.rows("UPDATE sale SET opens_at = opens_at + interval '1 year' RETURNING 1")
+        for _ in range(40):
+            with pytest.raises(SaleNotOpen):
+                await best(other, new_person(), 2)
+        await shop.rows("UPDATE sale SET opens_at = opens_at - interval '1 year' RETURNING 1")
+        assert await best(other, ANN, 2) == (3, 4)
