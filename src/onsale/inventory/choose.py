@@ -6,7 +6,7 @@ All askers of a process choose from one picture of a shard at a time, each from 
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from onsale import limits
@@ -73,9 +73,12 @@ class Chooser:
             self.look_anew(shard_id)
             raise
         finally:
+            # In place: others who are asking hold on to the same counter.
             chosen.subtract(seats)
-            self._chosen[shard_id] = +chosen
-            if not self._chosen[shard_id]:
+            for seat_no in seats:
+                if not chosen[seat_no]:
+                    del chosen[seat_no]
+            if not chosen and self._chosen.get(shard_id) is chosen:
                 del self._chosen[shard_id]
             if answered := self._answered.pop(shard_id, None):
                 answered.set()
@@ -85,9 +88,14 @@ class Chooser:
         self._choices.pop(shard_id, None)
 
     async def one_more_known(self, shard_id: ShardId) -> None:
-        """Wait until one of the requests under way is answered, if there are any: it may leave seats to the next."""
+        """Wait until one of the requests under way is answered, if there are any: it may leave seats to the next.
+
+        Not longer than a request itself would wait.
+        """
         if self._chosen.get(shard_id):
-            await self._answered.setdefault(shard_id, asyncio.Event()).wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limits.HOLD_WAIT_MAX_S):
+                    await self._answered.setdefault(shard_id, asyncio.Event()).wait()
 
     async def _picture(self, shard_id: ShardId, *, fresh: bool) -> Picture:
         picture = await self._seat_map.picture(shard_id, fresh=fresh)
