@@ -16,6 +16,8 @@ SQL = db.load(__package__, "looks.sql")
 CONNECTIONS = 512
 STEP_S = 5.0
 WARM_UP_S = 1.0
+# Seats are taken beforehand at this rate, or slower where less is offered.
+BEFORE_PER_S = 2_500.0
 # The ladder: each step offers so much more than the one before, until one of them fails.
 STEP_FACTOR = 1.2
 P99_MAX_S = 0.2
@@ -93,7 +95,7 @@ async def run(
     attempts = Attempts(events, seats, taken, mix, tokens[len(before) :], seed=round(rate))
     async with Volley(stage.address, CONNECTIONS) as volley:
         made = await volley.fire(
-            (number / 2_500 for number in range(len(before))),
+            (number / min(rate, BEFORE_PER_S) for number in range(len(before))),
             lambda number: hold_request(*before[number], tokens[number], number),
             judge,
         )
