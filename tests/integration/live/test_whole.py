@@ -27,7 +27,7 @@ def following(client, address, event):
         url = f"{address.replace('http', 'ws')}/api/v1/events/{event}/live?since={etag}"
         with connect(url, compression=None, proxy=None) as line:
             try:
-                message = json.loads(line.recv(timeout=1.0))
+                message = json.loads(line.recv(timeout=3.0))
             except TimeoutError:  # Nothing to say: the line goes on from this picture.
                 message = {"v": version, "seats": []}
             if not message.get("resync"):
@@ -44,6 +44,7 @@ def test_a_picture_and_what_is_heard_after_it_are_a_fresh_picture(tmp_path):
         with httpx.Client(base_url=address) as client:
             event = client.get("/api/v1/events?status=OPEN&limit=1").json()["items"][0]["id"]
             client.post("/api/v1/session", json={})
+            hold(client, event, 1)  # The event's seats are now loaded in Redis: its map has one epoch from here on.
             with following(client, address, event) as (line, begun, states):
                 version = begun
                 seats = hold(client, event, 2) | hold(client, event, 3)
