@@ -21,7 +21,6 @@ from onsale.inventory.told import Change
 from onsale.kit import chance, clock, db, facts, telemetry
 from onsale.kit.facts import Fact
 from onsale.kit.ids import ShardId
-from onsale.kit.problems import Unavailable
 
 seats_healed = telemetry.counter("onsale_map_healed_total", "Changed seats that the healer brought into Redis' map.")
 maps_dropped = telemetry.counter(
@@ -47,7 +46,7 @@ class Healer:
         self._all_read_at_s = float("-inf")
 
     async def round(self) -> None:
-        """Once: read on, heal, beat. Raises Unavailable, after which the next round does it again."""
+        """Once: read on, heal, beat. Raises Unavailable; whatever it raises, the next round does it again."""
         if self._reader is None:
             self._reader = await self._begin()
         reader = self._reader
@@ -57,8 +56,8 @@ class Healer:
                 if not await self._go_on(reader):
                     self._reader = None
                     return
-            except Unavailable:
-                reader.position = position
+            except BaseException:
+                reader.position = position  # Whatever it was: a beat must not vouch for facts that nobody has healed.
                 raise
             if not reader.full:
                 return

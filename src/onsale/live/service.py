@@ -44,7 +44,7 @@ class Live:
 
     async def close(self) -> None:
         """End every channel, and with it what its viewers wait for."""
-        for channel in self._channels.values():
+        for channel in list(self._channels.values()):  # Viewers who hear of it drop theirs meanwhile.
             await channel.close()
 
     def _count(self, channel: Channel, more: int) -> None:

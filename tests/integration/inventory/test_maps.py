@@ -299,6 +299,19 @@ async def test_without_a_map_pictures_are_polled_and_their_differences_heard(sho
             assert (fresh.epoch, fresh.states) == (viewer.place[0], bytes(viewer.states))
 
 
+async def test_a_round_of_the_healer_that_a_bug_ended_is_made_again(shop, database_url, redis_url, monkeypatch):
+    async with process(shop, database_url, redis_url) as one:
+        await one.inventory.heal()
+        await until(lambda: one.inventory.seat_map._watch.mirror(one.shard_id).in_step)
+        monkeypatch.setattr(one.inventory.seat_map._outbox, "put", lambda shard_id, changes: None)
+        await one.hold(ANN, 1)
+        with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+            broken.setattr(MapCache, "lagging", lambda *asked: 1 / 0)
+            await one.inventory.heal()
+        await one.inventory.heal()
+        await until(lambda: states(one.inventory.seat_map, one)[1] == "h")
+
+
 # --- troubles of Redis ---
 
 

@@ -19,6 +19,7 @@ from onsale.live.service import viewers
 pytestmark = pytest.mark.anyio
 
 EVENT = 7
+EVENTS = range(EVENT, EVENT + 20)
 DENIAL: dict[str, Any] = {"websocket.http.response": {}}
 
 
@@ -77,7 +78,7 @@ class Hall:
         self.answering: list[Any] = []
 
     async def event(self, event_id: int):
-        if event_id not in (EVENT, EVENT + 1):
+        if event_id not in EVENTS:
             raise EventNotFound
         return SimpleNamespace(event_id=event_id)
 
@@ -125,6 +126,13 @@ async def test_all_viewers_of_an_event_share_a_listener_that_ends_with_the_last(
     assert not hall.seats.hearers
     assert viewers._value.get() == before
     assert all(task.done() for task in hall.answering)
+
+
+async def test_a_process_that_ends_closes_the_maps_of_all_events(hall):
+    lines = [await hall.open(f"/api/v1/events/{event}/live") for event in EVENTS]
+    await hall.live.close()
+    await clock.sleep(0.02)
+    assert [line.last["code"] for line in lines] == [1013] * len(EVENTS)
 
 
 async def test_a_resync_ends_the_stream(hall):
