@@ -10,7 +10,7 @@ and above them the whole second in which a hold ends, counted from 2020.
 import sys
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from struct import Struct
@@ -100,8 +100,7 @@ class Mirror:
         if epoch == self.epoch and version >= self.version and len(known) == seats:
             # What was missed, as one step: who watches goes on.
             if version > self.version:
-                differing = [seat_no for seat_no, state in enumerate(states) if state != known[seat_no]]
-                self._step(version, tuple((seat_no, states[seat_no] & 3) for seat_no in differing))
+                self._step(version, differing(known, states))
         else:
             self.epoch, self.version = epoch, version
             self._steps.clear()
@@ -193,6 +192,12 @@ class Mirror:
                 if state != SeatState.HELD or word >> 2 > later_than:
                     found.append(seat_no)
         return tuple(found)
+
+
+def differing(before: Sequence[int], now: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """(seat_no, state) of the seats that look different now, in two pictures of one digit a seat."""
+    pairs = enumerate(zip(before, now, strict=True))
+    return tuple((seat_no, digit & 3) for seat_no, (old, digit) in pairs if digit != old)
 
 
 def pack_changes(changes: Iterable[tuple[int, int, int, int]]) -> bytes:

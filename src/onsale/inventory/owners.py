@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from onsale import limits
 from onsale.inventory import settle
+from onsale.inventory.batches import collector
 from onsale.inventory.model import HoldView, Own
 from onsale.inventory.told import Changes
 from onsale.kit import db
@@ -54,20 +55,10 @@ class Owners:
 def _collectors(
     name: str, run: Callable[[ShardId, Sequence[Own]], Awaitable[Sequence[Answer | Exception]]]
 ) -> Collectors[Own, Answer]:
-    """No lanes: asks about one hold go well together, in one batch or two."""
+    """Not one at a time: asks about one hold go well together, in one batch or two."""
 
     def make(shard_id: ShardId) -> Coalescer[Own, Answer]:
-        return Coalescer(
-            lambda asks: run(shard_id, asks),
-            name=name,
-            batch_max=limits.HOLD_BATCH_MAX,
-            queue_max=limits.HOLD_QUEUE_MAX,
-            wait_max_s=limits.HOLD_WAIT_MAX_S,
-            # Doing either of them twice is as good as once.
-            again=(db.Contended, db.DatabaseAway),
-            tries_max=limits.HOLD_TRIES_MAX,
-            again_within_s=limits.HOLD_AGAIN_WITHIN_S,
-            hopeless=(db.DatabaseAway,),
-        )
+        # Doing either of them twice is as good as once.
+        return collector(lambda asks: run(shard_id, asks), name=name)
 
     return Collectors(make, shards_max=limits.SHARDS_IN_MIND_MAX)

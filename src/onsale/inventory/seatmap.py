@@ -17,7 +17,7 @@ from onsale import limits
 from onsale.inventory import store
 from onsale.inventory.cache import MapCache, new_epoch
 from onsale.inventory.errors import SeatsTaken
-from onsale.inventory.mirror import Delta, Hear, Mirror, seconds, tag_of
+from onsale.inventory.mirror import Delta, Hear, Mirror, differing, seconds, tag_of
 from onsale.inventory.model import Ask, SeatState
 from onsale.inventory.told import Change, Outbox
 from onsale.inventory.watch import Watch
@@ -263,9 +263,7 @@ class SeatMap:
 
     def _say_difference(self, heard: _Heard, before: Picture, now: Picture) -> None:
         if now.version > before.version and len(now.states) == len(before.states):
-            differing = zip(before.states, now.states, strict=True)
-            seats = tuple((seat_no, state & 3) for seat_no, (old, state) in enumerate(differing) if old != state)
-            heard.say(Delta(before.version, now.version, seats))
+            heard.say(Delta(before.version, now.version, differing(before.states, now.states)))
         elif now.version != before.version:
             heard.say(None)
 

@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from onsale import limits
 from onsale.inventory import store
+from onsale.inventory.batches import collector
 from onsale.inventory.errors import NotOnSale, problem_of
 from onsale.inventory.model import Ask, HoldView, Refused, decide_holds, whole
 from onsale.inventory.told import Changes
@@ -41,21 +42,13 @@ class Taker:
         return await self._collectors.ask(shard_id, ask)
 
     def _collector(self, shard_id: ShardId) -> Coalescer[Ask, HoldView]:
-        return Coalescer(
+        return collector(
+            # Repeated after a commit that passed unheard, it finds its own hold: `model._repeated`.
             lambda asks: self.take_batch(shard_id, asks),
             name="hold",
-            lane_of=attrgetter("person"),
-            lane_max=limits.HOLD_ASKS_PER_PERSON_MAX,
+            person_of=attrgetter("person"),
             # Looked at once more just before it travels: a rush for a seat is over when the first batch has it.
             refuse=partial(self._taken, shard_id),
-            batch_max=limits.HOLD_BATCH_MAX,
-            queue_max=limits.HOLD_QUEUE_MAX,
-            wait_max_s=limits.HOLD_WAIT_MAX_S,
-            # Also where the commit may have passed before the connection was lost: `model._repeated` finds it.
-            again=(db.Contended, db.DatabaseAway),
-            tries_max=limits.HOLD_TRIES_MAX,
-            again_within_s=limits.HOLD_AGAIN_WITHIN_S,
-            hopeless=(db.DatabaseAway,),
         )
 
     async def take_batch(

@@ -18,18 +18,6 @@ pytestmark = pytest.mark.anyio
 ANN, BOB, CAT = new_person(), new_person(), new_person()
 
 
-@pytest.fixture
-async def pair(shop, database_url, redis_url):
-    """Two processes in touch with Redis, and a healer beside the second."""
-    async with (
-        process(shop, database_url, redis_url) as one,
-        process(shop, database_url, redis_url) as two,
-        healing(two),
-    ):
-        await until(lambda: trusts(one) and trusts(two))
-        yield one, two
-
-
 async def takes(shop, person, *seats, within_s=5.0):
     """Try until it is held; how many seconds that took."""
     began_s = clock.monotonic()

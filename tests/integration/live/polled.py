@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+
+from tests.unit.live.seats import Photo, Step
 
 from onsale.inventory.seatmap import SeatMap
 from onsale.kit import clock, tasks
@@ -12,20 +13,6 @@ from onsale.live import Delta, Picture
 
 LOOK_EVERY_S = 0.01
 EPOCH = b"\x01"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    before: int
-    version: int
-    seats: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    version: int
-    epoch: bytes
-    states: bytes
 
 
 class Polled:
@@ -38,7 +25,7 @@ class Polled:
 
     async def picture(self, shard_id: ShardId, *, fresh: bool = False) -> Picture:
         picture = await self._seat_map.picture(shard_id, fresh=fresh)
-        return Seen(picture.version, EPOCH, picture.states)
+        return Photo(picture.version, EPOCH, picture.states)
 
     def since(self, shard_id: ShardId, epoch: bytes, version: int) -> list[Delta] | None:
         if epoch != EPOCH or self._begun_at is None or version < self._begun_at:
