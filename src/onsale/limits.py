@@ -290,6 +290,9 @@ BATCH_PAUSE_S = 0.05
 # Asks found out, one by one, to make their batch fail. More at once are no bad asks but a bug met by all; looking for
 # each of them would cost two transactions an ask.
 BATCH_POISONED_MAX = 8
+# Statements that one connection prepares for packets: about 60 in the code, some of them in a few forms, since psycopg
+# chooses the type of a number by its size. What comes after them travels unprepared.
+PREPARED_STATEMENTS_MAX = 500
 # A Redis that does not answer in this time is treated as away; everything goes on without it.
 REDIS_TIMEOUT_S = 0.5
 REDIS_CONNECTIONS_MAX = 32

@@ -20,7 +20,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from onsale import limits
 from onsale.kit import tasks, telemetry
 from onsale.kit.ids import ShardId
-from onsale.kit.packets import Packets
+from onsale.kit.packets import Packets, Prepared
 from onsale.kit.problems import Overloaded, Unavailable
 
 Tx = psycopg.AsyncConnection[TupleRow]
@@ -197,6 +197,14 @@ class _Connection(psycopg.AsyncConnection[TupleRow]):
         super().__init__(*args, **kwargs)
         self.cursor_factory = _BinaryCursor
         self.calls: list[Callable[[], None]] = []
+        self._prepared_in_packets = Prepared()
+
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        """As psycopg's; inside `packets` a statement of those."""
+        if isinstance(self._pipeline, Packets):
+            assert not options
+            return self._pipeline.put(query, params or ())
+        return await super().execute(query, params, **options)
 
     async def wait(self, *args: Any, **kwargs: Any) -> Any:
         """Every wait for an answer of the server passes here."""
@@ -214,7 +222,7 @@ class _Connection(psycopg.AsyncConnection[TupleRow]):
     @asynccontextmanager
     async def packets(self) -> AsyncIterator[None]:
         """Inside, statements travel with the next that is waited for."""
-        self._pipeline = Packets(self)
+        self._pipeline = Packets(self, self._prepared_in_packets)
         async with self.pipeline():
             yield
 
@@ -283,9 +291,9 @@ async def _pipelined(pool: _Pool) -> AsyncIterator[Tx]:
     """
     with _OurErrors(pool):
         async with pool.connection() as connection, _calls(connection), connection.packets():
-            await connection.execute(SQL.begin, prepare=False)
+            await connection.execute(SQL.begin)
             yield connection
-            await connection.execute(SQL.commit, prepare=False)
+            await connection.execute(SQL.commit)
 
 
 _CONTENDED = (

@@ -1,21 +1,96 @@
-"""Statements that travel together: psycopg's pipeline, but what needs no answer leaves with what does.
+"""Statements that travel together: psycopg's pipeline, but what needs no answer leaves with what does, and cheaply.
 
 psycopg sends each statement of a pipeline by itself, and a server that has just gone to sleep is woken for every one:
 on two cores a batch of holds spent a fifth of its time in a dozen sends. Held back, a round trip is one packet.
+A statement of such a packet is not a cursor, which costs a web process 50 us, but what a store needs of one: a fourth.
 
-This overrides generators of `psycopg.AsyncPipeline` that are not documented, so tests/integration/kit/test_packets.py
-counts the packets: should another psycopg do it differently, that test says so.
+This builds on parts of psycopg that are not documented, so tests/integration/kit/test_packets.py counts the packets and
+looks at what comes back: should another psycopg do it differently, those say so.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
+from psycopg import errors, pq
+from psycopg._queries import _query2pg
+from psycopg.adapt import PyFormat, Transformer
 from psycopg.generators import send
+
+from onsale import limits
+
+Row = tuple[Any, ...]
+Params = Mapping[str, Any] | Sequence[Any]
+
+
+Form = tuple[str, tuple[int, ...]]
+"""Text of a statement and types of its parameters."""
+
+
+class Prepared:
+    """The statements that one connection has prepared by `Packets`, and their names."""
+
+    def __init__(self) -> None:
+        self.names: dict[Form, bytes] = {}
+        self._made = 0
+
+    def new_name(self) -> bytes | None:
+        """For one more; None when there are as many as there may be."""
+        if len(self.names) >= limits.PREPARED_STATEMENTS_MAX:
+            return None
+        self._made += 1
+        return b"onsale_%d" % self._made
 
 
 class Packets(psycopg.AsyncPipeline):
     """A pipeline that sends when a result is fetched, or at its end."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], prepared: Prepared) -> None:
+        super().__init__(connection)
+        self._prepared = prepared
+        # Good inside this pipeline at once: had preparing one failed, all behind it would be skipped.
+        self._fresh: dict[Form, bytes] = {}
+        self._transformer = Transformer(connection)
+
+    def put(self, query: str, params: Params) -> "Statement":
+        """Add a statement. Its answer is waited for where somebody wants to see it, or at the end."""
+        text, _, names, _ = _query2pg(query.encode(), "utf-8")
+        values = [params[name] for name in names] if isinstance(params, Mapping) and names else list(params)
+        sent = self._transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
+        types, formats = self._transformer.types or (), self._transformer.formats
+        name = self._name(query, text, types)
+        if name is None:
+            self.pgconn.send_query_params(text, sent, types, formats, pq.Format.BINARY)
+        else:
+            self.pgconn.send_query_prepared(name, sent, formats, pq.Format.BINARY)
+        statement = Statement(self)
+        self.result_queue.append(statement)  # type: ignore[arg-type]  # See `_process_results`.
+        return statement
+
+    def _name(self, query: str, text: bytes, types: tuple[int, ...]) -> bytes | None:
+        """The name it is prepared under, from now on if need be. None: it travels unprepared."""
+        form = (query, types)
+        name = self._prepared.names.get(form) or self._fresh.get(form)
+        if name is None and (name := self._prepared.new_name()):
+            self.pgconn.send_prepare(name, text, types)
+            self.result_queue.append(form)  # type: ignore[arg-type]  # See `_process_results`.
+            self._fresh[form] = name
+        return name
+
+    async def fetch(self) -> None:
+        """Wait for all answers that are due. Raises the first fault among them."""
+        async with self._lock:
+            await self._conn.wait(self._fetch_gen(flush=True))
+
+    def _process_results(self, queued: Any, results: list[Any]) -> None:
+        """Answers come in the order of what was sent: statements of ours, forms to prepare, and psycopg's own."""
+        if isinstance(queued, Statement):
+            queued.answered(results[-1])
+        elif queued in self._fresh:
+            super()._process_results(None, results)
+            self._prepared.names[queued] = self._fresh[queued]
+        else:
+            super()._process_results(queued, results)
 
     def _communicate_gen(self) -> Generator[Any, Any, None]:
         """After each statement: put it into libpq's buffer. Nothing is sent, so there is nothing to wait for."""
@@ -35,3 +110,44 @@ class Packets(psycopg.AsyncPipeline):
         self._enqueue_sync()
         yield from self._communicate_gen()
         yield from self._fetch_gen(flush=False)
+
+
+class Statement:
+    """What stores use of a cursor. Rows come in binary, as on every connection of ours."""
+
+    __slots__ = ("_packets", "_result", "_rows")
+
+    def __init__(self, packets: Packets) -> None:
+        self._packets = packets
+        self._result: pq.abc.PGresult | None = None
+        self._rows: Iterator[Row] | None = None
+
+    def answered(self, result: "pq.abc.PGresult") -> None:
+        """Raises what went wrong in it, or PipelineAborted when something went wrong before it."""
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            raise errors.error_from_result(result)
+        if result.status == pq.ExecStatus.PIPELINE_ABORTED:
+            raise errors.PipelineAborted("pipeline aborted")
+        self._result = result
+
+    @property
+    def rowcount(self) -> int:
+        """Rows it touched or found; -1 before its answer has been fetched."""
+        touched = self._result.command_tuples if self._result else None
+        return -1 if touched is None else touched
+
+    async def fetchone(self) -> Row | None:
+        return next(await self._fetched(), None)
+
+    async def fetchall(self) -> list[Row]:
+        return list(await self._fetched())
+
+    async def _fetched(self) -> Iterator[Row]:
+        if self._result is None:
+            await self._packets.fetch()
+        if self._rows is None:
+            assert self._result is not None, "fetching raises, or gives every answer that is due"
+            loading = Transformer(self._packets._conn)
+            loading.set_pgresult(self._result, format=pq.Format.BINARY)
+            self._rows = iter(loading.load_rows(0, self._result.ntuples, tuple))
+        return self._rows

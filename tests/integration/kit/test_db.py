@@ -42,7 +42,7 @@ async def run(way, *statements, and_raise=None):
     """The statements in one block; of the last one the answer is read."""
     async with way() as tx:
         cursor = [await tx.execute(statement) for statement in statements][-1]
-        if cursor.description:
+        if statements[-1].startswith("SELECT"):
             await cursor.fetchall()
         if and_raise:
             raise and_raise

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from onsale import limits
 from onsale.kit import db
 
 pytestmark = pytest.mark.anyio
@@ -123,6 +124,66 @@ async def test_a_statement_that_fails_takes_back_all_before_it_and_the_connectio
         await fail()
     async with database.batch() as tx:
         assert await (await tx.execute("SELECT to_regclass('half_done')")).fetchone() == (None,)
+
+
+async def prepared(tx):
+    found = await (await tx.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'onsale%%'")).fetchone()
+    return found[0]
+
+
+async def test_a_statement_is_prepared_once_and_for_each_kind_of_number(database):
+    async with database.batch() as tx:
+        before = await prepared(tx)
+        for number in (1, 2, 3, 70_000, 80_000):
+            cursor = await tx.execute("SELECT %s::bigint + 1", (number,))
+            assert await cursor.fetchone() == (number + 1,)
+            assert await cursor.fetchone() is None
+        assert await prepared(tx) - before == 2
+
+
+async def test_what_was_skipped_behind_a_fault_is_prepared_by_the_next_who_needs_it(database):
+    async def fail():
+        async with database.batch() as tx:
+            await tx.execute("SELECT 1 / %s::integer", (0,))
+            await tx.execute("SELECT %(word)s::text", {"word": "skipped"})
+
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await fail()
+    async with database.batch() as tx:
+        cursors = [await tx.execute("SELECT %(word)s::text", {"word": word}) for word in ("one", "two", None)]
+        assert [await cursor.fetchall() for cursor in cursors] == [[("one",)], [("two",)], [(None,)]]
+
+
+async def test_past_their_bound_statements_travel_unprepared(database, monkeypatch):
+    async with database.batch() as tx:
+        await prepared(tx)
+        monkeypatch.setattr(limits, "PREPARED_STATEMENTS_MAX", 0)
+        before = await prepared(tx)
+        cursors = [await tx.execute(f"SELECT {number} + %s::integer", (number,)) for number in range(3)]
+        assert [await cursor.fetchone() for cursor in cursors] == [(0,), (2,), (4,)]
+        assert await prepared(tx) == before
+
+
+async def test_how_many_rows_were_touched_is_known_once_the_answer_is_fetched(database):
+    async with database.batch() as tx:
+        await tx.execute("CREATE TEMPORARY TABLE lamp (lamp integer)")
+        written = await tx.execute("INSERT INTO lamp SELECT generate_series(1, 7)")
+        assert written.rowcount == -1
+        assert await written.fetchall() == []
+        assert written.rowcount == 7
+
+
+async def test_a_cursor_of_psycopgs_own_travels_among_the_others(database):
+    """The job queue puts its jobs into our transactions with cursors."""
+    async with database.batch() as tx:
+        first = await tx.execute("SELECT 1")
+        async with tx.cursor() as cursor:
+            await cursor.execute("SELECT %s::integer", (2,))
+            third = await tx.execute("SELECT 3")
+            assert await third.fetchone() == (3,)
+            assert await cursor.fetchone() == (2,)
+        assert await first.fetchone() == (1,)
 
 
 async def test_a_block_that_raises_commits_nothing(database):
