@@ -296,6 +296,8 @@ PREPARED_STATEMENTS_MAX = 500
 # A Redis that does not answer in this time is treated as away; everything goes on without it.
 REDIS_TIMEOUT_S = 0.5
 REDIS_CONNECTIONS_MAX = 32
+# What each answer is counted by is written into the metrics this often.
+TALLY_EVERY_S = 0.25
 # Processes publish their figures this often, and figures older than the second bound are of a dead process.
 PULSE_EVERY_S = 0.25
 PULSE_EXPIRY_S = 2.0

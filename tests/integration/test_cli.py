@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 from tests.running import Ended, Running, await_answer, run, up
 
-from onsale import config
+from onsale import config, limits
 
 NOWHERE = "host=127.0.0.1 port=1 user=onsale dbname=onsale connect_timeout=2"
 # Made and written: neither root nor anybody else may write there.
@@ -216,6 +217,7 @@ def _counts_right(address: str) -> None:
     asked = 60
     for _ in range(asked):
         httpx.get(f"{address}/api/v1/events/{event}/availability").raise_for_status()
+    time.sleep(2 * limits.TALLY_EVERY_S)
     for _ in range(4):
         text = httpx.get(f"{address}/metrics").text
         found = re.search(r'\nonsale_http_requests_total\{route="availability",status="200"\} (\S+)\n', text)

@@ -22,9 +22,11 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
-@dataclass(frozen=True, slots=True)
-class Shopper:
-    """The person a request comes from: an account, or a guest known only by a signed session."""
+class Shopper(msgspec.Struct, frozen=True):
+    """The person a request comes from: an account, or a guest known only by a signed session.
+
+    One is made for every request, so it is what is made fastest.
+    """
 
     person: PersonKey
     session_id: uuid.UUID

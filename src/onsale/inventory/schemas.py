@@ -75,9 +75,10 @@ class SeatCounts(msgspec.Struct, frozen=True):
 
 
 def hold_body(view: HoldView, event: Event, layout: Layout) -> HoldBody:
-    hold, prices = view.hold, {tier.tier: tier.all_in_minor for tier in event.tiers}
+    hold = view.hold
+    prices = {tier.tier: Money(tier.all_in_minor, event.currency) for tier in event.tiers if tier.tier in hold.tiers}
     seats = [
-        SeatBody(seat_no, *layout.label(seat_no), tier, Money(prices[tier], event.currency))
+        SeatBody(seat_no, *layout.label(seat_no), tier, prices[tier])
         for seat_no, tier in zip(hold.seats, hold.tiers, strict=True)
     ]
     return HoldBody(

@@ -14,6 +14,9 @@ from onsale.kit.ids import PersonKey, ShardId
 
 SQL = db.load(__package__)
 
+# By their numbers, which are 0, 1, 2...: asking an enum for its member takes as long as making a seat.
+_STATES = tuple(SeatState)
+
 # Where no deadline is looked at, or no row was found, no time is needed.
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -74,7 +77,7 @@ def _locked(now: datetime, buyers: list[Any], seats: list[Any], holds: list[Any]
     return Locked(
         now,
         {person: Buyer(person, bought, tuple(ids)) for person, bought, ids in buyers},
-        {row[0]: Seat(row[0], row[1], row[2], SeatState(row[3]), row[4], row[5]) for row in seats},
+        {row[0]: Seat(row[0], row[1], row[2], _STATES[row[3]], row[4], row[5]) for row in seats},
         {row[0]: _hold(row) for row in holds},
     )
 

@@ -133,7 +133,7 @@ _OWN = (("content-type", JSON), ("cache-control", "no-store"))
 
 
 def problem(error: problems.Problem) -> Answer:
-    return Answer(error.status, problems.encode(error), tuple(problems.headers(error)))
+    return Answer(error.status, problems.encode(error), problems.headers(error))
 
 
 # RFC 9110, 8.6: with 204 there is no length, and with 304 it would have to be the length of what is not sent.

@@ -10,6 +10,7 @@ from functools import lru_cache
 from onsale import limits
 from onsale.kit import asgi, clock, heads, ids, problems, sockets, telemetry
 from onsale.kit.problems import Problem
+from onsale.kit.tally import Tally
 
 http_requests = telemetry.counter(
     "onsale_http_requests_total", "Answers sent, by hot route (or `other`) and status.", ["route", "status"]
@@ -50,11 +51,12 @@ class Front:
         self._rest = rest
         self._live = asgi.Router(live)
         self._under_way = 0
-        self._metrics: dict[tuple[str, int], tuple[telemetry.Histogram, telemetry.Counter]] = {}
+        self._tally = Tally(http_requests, http_latency)
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         if scope["type"] == "lifespan":
             await self._rest(scope, receive, send)
+            self._tally.write_down()
             return
         if scope["type"] == "websocket":
             await self._open(scope, receive, _with_security_headers(send))
@@ -98,11 +100,12 @@ class Front:
     async def _pass_on(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         began_s = clock.monotonic()
         passed = _Passed(scope, receive, send)
+        self._tally.write_down()  # It may be the metrics that are asked for.
         # The framework answers and logs what was raised, and then raises it once more.
         with contextlib.suppress(Exception):
             await self._rest(passed.scope, passed.receive, passed.send)
         if passed.status:
-            self._seen(OTHER, passed.status, clock.monotonic() - began_s)
+            self._tally.count(OTHER, passed.status, clock.monotonic() - began_s)
 
     async def _answer(self, endpoint: asgi.Endpoint, request: asgi.Request, send: asgi.Send) -> None:
         route = getattr(endpoint, "__name__", "hot")
@@ -118,16 +121,8 @@ class Front:
             answer = asgi.problem(unexpected(error, request.scope["path"]))
         finally:
             self._under_way -= 1
-        self._seen(route, answer.status, clock.monotonic() - began_s)
+        self._tally.count(route, answer.status, clock.monotonic() - began_s)
         await _send(answer, request.scope, send)
-
-    def _seen(self, route: str, status: int, took_s: float) -> None:
-        """Count an answer. The metrics of a route and status are looked up once: that costs more than counting."""
-        known = self._metrics.get((route, status))
-        if known is None:
-            known = self._metrics[route, status] = (http_latency.labels(route), http_requests.labels(route, status))
-        known[0].observe(took_s)
-        known[1].inc()
 
 
 async def _nowhere(socket: sockets.Socket) -> None:

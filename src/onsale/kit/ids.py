@@ -21,8 +21,10 @@ IDS_AT_A_TIME = 512
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUE = {letter: value for value, letter in enumerate(_ALPHABET)}
-_LETTER = {f"{value:05b}": letter for value, letter in enumerate(_ALPHABET)}
+# Two letters for ten bits at a time.
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _TEXT_LENGTH = 26
+_PLACES = range(5 * _TEXT_LENGTH - 10, -1, -10)
 
 
 class UnknownId(ValueError):
@@ -65,8 +67,8 @@ def event_of(shard_id: ShardId) -> int:
 
 def public(prefix: str, shard_id: ShardId, local_id: int) -> str:
     """The id as the world sees it, for example `hld_...`."""
-    bits = f"{shard_id << 64 | local_id:0{5 * _TEXT_LENGTH}b}"
-    return f"{prefix}_{''.join([_LETTER[bits[at : at + 5]] for at in range(0, 5 * _TEXT_LENGTH, 5)])}"
+    number = shard_id << 64 | local_id
+    return f"{prefix}_{''.join([_PAIRS[number >> place & 1023] for place in _PLACES])}"
 
 
 def parse(prefix: str, text: str) -> tuple[ShardId, int]:

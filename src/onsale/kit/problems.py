@@ -103,15 +103,22 @@ class KeyReused(Problem):
     title = "This Idempotency-Key was used for another request"
 
 
-def headers(problem: Problem) -> list[tuple[str, str]]:
+Headers = tuple[tuple[str, str], ...]
+
+_ALWAYS: Headers = (("content-type", CONTENT_TYPE), ("cache-control", "no-store"))
+_WHO: Headers = (("www-authenticate", 'Bearer realm="onsale"'),)
+
+
+def headers(problem: Problem) -> Headers:
     """Headers of the answer: type, no caching, and when to try again (whole seconds, at least 1, never too early)."""
-    made = [("content-type", CONTENT_TYPE), ("cache-control", "no-store")]
-    if problem.retry_after_s is not None:
-        made.append(("retry-after", str(max(1, math.ceil(problem.retry_after_s)))))
-    if problem.status == 401:
-        made.append(("www-authenticate", 'Bearer realm="onsale"'))
-    return made
+    made = _ALWAYS if problem.status != 401 else _ALWAYS + _WHO
+    if problem.retry_after_s is None:
+        return made
+    return (*made, ("retry-after", str(max(1, math.ceil(problem.retry_after_s)))))
 
 
 def encode(problem: Problem) -> bytes:
-    return msgspec.json.encode(problem.body())
+    return _encode(problem.body())
+
+
+_encode = msgspec.json.Encoder().encode

@@ -127,7 +127,9 @@ async def test_a_statement_that_fails_takes_back_all_before_it_and_the_connectio
 
 
 async def prepared(tx):
-    found = await (await tx.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'onsale%%'")).fetchone()
+    found = await (
+        await tx.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'onsale%%'")
+    ).fetchone()
     return found[0]
 
 
