@@ -102,6 +102,10 @@ SEATS_PER_HOLD_MAX = 20
 SEATS_PER_HOLD_DEFAULT = 8
 # A batch is one transaction: long enough to share the commit, short enough that the slowest waits under 50 ms.
 HOLD_BATCH_MAX = 256
+# Where so many ask at a time, the next batch leaves this long after the one before at the earliest: each costs a web
+# process and PostgreSQL more than a millisecond, and nobody notices a fiftieth of a second. A quiet shop never waits.
+HOLD_PACE_S = 0.02
+HOLD_BUSY_ASKS_MIN = 4
 # Requests waiting for a batch, per shard and process: a whole burst may. What turns people away is time...
 HOLD_QUEUE_MAX = HOT_REQUESTS_UNDER_WAY_MAX
 # ...for a fan who clicked has looked at a spinner long enough: who would wait, or has waited, longer is told 503.
@@ -296,6 +300,15 @@ PREPARED_STATEMENTS_MAX = 500
 # A Redis that does not answer in this time is treated as away; everything goes on without it.
 REDIS_TIMEOUT_S = 0.5
 REDIS_CONNECTIONS_MAX = 32
+# A process is busy from this rate of hot requests on (no single client reaches it), measured over so many of them.
+MODERATION_FROM_PER_S = 1_000
+MODERATION_SAMPLE_MAX = 64
+# A busy process stands still for so long where it found no more than so many requests since it last did: nobody notices
+# a millisecond, and on 2 cores an attempt at 7,000/s costs a tenth less. Who finds more has more to do than to wait.
+MODERATION_PAUSE_S = 0.001
+MODERATION_FOUND_MAX = 3
+# Paths of hot endpoints whose meaning is kept: some thousand events at most are on sale in earnest; orders come and go.
+PATHS_IN_MIND_MAX = 4_096
 # What each answer is counted by is written into the metrics this often.
 TALLY_EVERY_S = 0.25
 # Processes publish their figures this often, and figures older than the second bound are of a dead process.
@@ -351,6 +364,7 @@ assert CONNECTION_WAIT_S < READY_WAIT_S, "a crowded pool says so itself, before 
 assert CONNECTION_QUEUE_MAX < HOT_REQUESTS_UNDER_WAY_MAX, "the queue behind has an end before the one in front"
 assert JOBS_RUNNING_MAX <= CRUNCH_WORK_MAX, "a job never finds the queue for its letter full"
 assert HOLD_AGAIN_WITHIN_S < CONNECTION_WAIT_S < LOCK_TIMEOUT_S, "nobody waits in vain for the same thing twice"
+assert 10 * HOLD_PACE_S < HOLD_WAIT_MAX_S, "pacing is no waiting"
 assert HOLD_WAIT_MAX_S + HOLD_AGAIN_WITHIN_S + CONNECTION_WAIT_S + DATABASE_ANSWER_WAIT_S < SHUTDOWN_GRACE_S, (
     "a hold is answered before its process goes, also when its last try meets silence"
 )

@@ -33,4 +33,6 @@ def collector(
         tries_max=limits.HOLD_TRIES_MAX,
         again_within_s=limits.HOLD_AGAIN_WITHIN_S,
         hopeless=(db.DatabaseAway,),
+        pace_s=limits.HOLD_PACE_S,
+        busy_from=limits.HOLD_BUSY_ASKS_MIN,
     )

@@ -25,6 +25,8 @@ CHANGE = Struct("<4I")
 SECONDS_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 """Thirty bits of seconds from here end in 2054."""
 
+SECONDS_FROM_UNIX_S = int(SECONDS_FROM.timestamp())
+
 _DIGIT_OF_BYTE = bytes(ord("0") + (byte & 3) for byte in range(256))
 _DIGITS = b"0123"
 

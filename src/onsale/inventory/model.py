@@ -149,18 +149,21 @@ class Writes:
     new_buyers: dict[PersonKey, Buyer] = field(default_factory=dict)
     new_holds: list[Hold] = field(default_factory=list)
     holds: dict[int, Hold] = field(default_factory=dict)
-    changes: dict[int, tuple[int, SeatState]] = field(default_factory=dict)
+    change_nos: dict[int, int] = field(default_factory=dict)
 
     def seat(
         self, seat: Seat, state: SeatState, hold_id: int | None, until: datetime | None, order_id: int | None
     ) -> None:
         """Give a seat its new form. The last word on a seat counts, and its change number rises once."""
         self.seats[seat.seat_no] = (state, hold_id, until, order_id)
-        self.changes[seat.seat_no] = (seat.change_no + 1, state)
+        self.change_nos[seat.seat_no] = seat.change_no + 1
 
-    def seats_now(self, state: SeatState) -> list[tuple[int, int]]:
-        """[seat_no, change_no] of the seats that came into this state, in seat order."""
-        return [(seat_no, change_no) for seat_no, (change_no, now) in sorted(self.changes.items()) if now is state]
+    def by_state(self) -> dict[SeatState, list[tuple[int, int]]]:
+        """[seat_no, change_no] of the changed seats, in seat order, by the state they came into."""
+        found: dict[SeatState, list[tuple[int, int]]] = {}
+        for seat_no in sorted(self.seats):
+            found.setdefault(self.seats[seat_no][0], []).append((seat_no, self.change_nos[seat_no]))
+        return found
 
 
 def decide_holds(asks: Sequence[Ask], sale: Sale, locked: Locked) -> tuple[list[Hold | Refused], Writes]:

@@ -133,13 +133,14 @@ def _buyer_arrays(buyers: Iterable[Buyer]) -> dict[str, Any]:
 
 
 def _seat_arrays(writes: Writes) -> dict[str, Any]:
-    moments, seats = _Moments(), writes.seats
+    moments = _Moments()
+    states, hold_ids, untils, order_ids = zip(*writes.seats.values(), strict=True)
     return {
-        "seat_nos": db.array(seats),
-        "states": db.array(int(state) for state, _, _, _ in seats.values()),
-        "hold_ids": db.array(hold_id for _, hold_id, _, _ in seats.values()),
-        "untils": db.array(moments.place(until) for _, _, until, _ in seats.values()),
-        "order_ids": db.array(order_id for _, _, _, order_id in seats.values()),
+        "seat_nos": db.array(writes.seats),
+        "states": db.array(map(int, states)),
+        "hold_ids": db.array(hold_ids),
+        "untils": db.array(map(moments.place, untils)),
+        "order_ids": db.array(order_ids),
         "moments": moments.sent,
     }
 

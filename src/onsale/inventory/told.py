@@ -6,6 +6,7 @@ is found by the healer, who reads the facts.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from onsale import limits
 from onsale.inventory.cache import MapCache
@@ -67,6 +68,14 @@ class Outbox:
             seats_untold.inc(seats)
 
 
+_FACTS = {
+    SeatState.HELD: SeatsHeld,
+    SeatState.SOLD: SeatsSold,
+    SeatState.FREE: SeatsReleased,
+    SeatState.NOT_FOR_SALE: SeatsBlocked,
+}
+
+
 class Changes:
     """What verbs say their changes to."""
 
@@ -76,23 +85,24 @@ class Changes:
 
     async def record(self, tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:
         """Say which seats changed hands: one fact per kind of change and batch; the map hears it after the commit."""
-        if held := writes.seats_now(SeatState.HELD):
-            await self._facts.record(tx, SeatsHeld(shard_id=shard_id, seats=held))
-        if sold := writes.seats_now(SeatState.SOLD):
-            await self._facts.record(tx, SeatsSold(shard_id=shard_id, seats=sold))
-        if released := writes.seats_now(SeatState.FREE):
-            await self._facts.record(tx, SeatsReleased(shard_id=shard_id, seats=released))
-        if blocked := writes.seats_now(SeatState.NOT_FOR_SALE):
-            await self._facts.record(tx, SeatsBlocked(shard_id=shard_id, seats=blocked))
+        seats = writes.by_state()
+        for state, kind in _FACTS.items():
+            if state in seats:
+                await self._facts.record(tx, kind(shard_id=shard_id, seats=seats[state]))
         if changes := changes_of(writes):
             db.after_commit(tx, lambda: self._tell(shard_id, changes))
 
 
 def changes_of(writes: Writes) -> list[Change]:
     """The changed seats as the map has them."""
-    owners = {hold.hold_id: hold.person for hold in (*writes.new_holds, *writes.holds.values())}
+    tags = {hold.hold_id: tag_of(hold.person) for hold in (*writes.new_holds, *writes.holds.values())}
+    # Most seats of a batch are held until the same moment.
+    words: dict[tuple[SeatState, datetime | None], int] = {}
     changes = []
     for seat_no, (state, hold_id, until, _) in writes.seats.items():
-        tag = tag_of(owners[hold_id]) if state is SeatState.HELD and hold_id is not None else 0
-        changes.append((seat_no, writes.changes[seat_no][0], word_of(state, until), tag))
+        word = words.get((state, until))
+        if word is None:
+            word = words[state, until] = word_of(state, until)
+        tag = tags[hold_id] if state is SeatState.HELD and hold_id is not None else 0
+        changes.append((seat_no, writes.change_nos[seat_no], word, tag))
     return changes

@@ -10,6 +10,11 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
+def unix_s() -> float:
+    """The wall clock in seconds since 1970."""
+    return time.time()
+
+
 def monotonic() -> float:
     """Seconds on a clock that never goes back; for durations and deadlines inside one process."""
     return time.monotonic()
@@ -18,6 +23,11 @@ def monotonic() -> float:
 def perf_ns() -> int:
     """Nanoseconds on the finest monotonic clock; for latencies."""
     return time.perf_counter_ns()
+
+
+def stand_still(seconds: float) -> None:
+    """Let nothing happen in this process for so long. Only kit/moderation has a reason to."""
+    time.sleep(seconds)
 
 
 async def sleep(seconds: float) -> None:

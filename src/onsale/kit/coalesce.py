@@ -1,6 +1,7 @@
 """Requests that arrive while a round trip is under way wait for the next one and travel together.
 
-An idle system adds no delay; a busy one pays for one commit per batch. Used by every hot verb.
+An idle system adds no delay; a busy one pays for one commit per batch, and may be paced: few large batches cost less
+than many small ones. Used by every hot verb.
 """
 
 import asyncio
@@ -63,6 +64,7 @@ class Coalescer(Generic[Ask, Answer]):
     Nobody waits longer than `wait_max_s` to travel (a quarter more while a batch hangs): who would is refused on
     arrival, who did where they stand.
     A client that has gone is skipped wherever it stands.
+    After a batch of `busy_from` asks or more, the next leaves `pace_s` after it at the earliest.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Coalescer(Generic[Ask, Answer]):
         tries_max: int = 1,
         again_within_s: float = math.inf,
         hopeless: tuple[type[Exception], ...] = (),
+        pace_s: float = 0.0,
+        busy_from: int = 1,
     ) -> None:
         self._run = run
         self._name = name
@@ -92,6 +96,8 @@ class Coalescer(Generic[Ask, Answer]):
         self._tries_max = tries_max
         self._again_within_s = again_within_s
         self._hopeless = hopeless
+        self._pace_s = pace_s
+        self._busy_from = busy_from
         self._not_an_asks_doing = (*again, *hopeless, Unavailable)
         self._queue: Queue[Ask, Answer] = Queue(lane_max if lane_of else None)
         self._travelling: list[Waiting[Ask, Answer]] = []
@@ -139,6 +145,9 @@ class Coalescer(Generic[Ask, Answer]):
                 self._sizes.observe(len(batch))
                 began_at = clock.monotonic()
                 await self._answer(batch)
+                early_s = began_at + self._pace_s - clock.monotonic()
+                if early_s > 0 and len(batch) >= self._busy_from:
+                    await clock.sleep(early_s)
                 self._measure(clock.monotonic() - began_at)
         finally:
             self._runner = None

@@ -75,7 +75,7 @@ def array(values: Iterable[object]) -> str:
 
     A batch carries thousands of values, and psycopg looks at the type of each: this takes a tenth of its time.
     """
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+    return "{" + ",".join(map(str, values)).replace("None", "NULL") + "}"
 
 
 def parse(text: str) -> dict[str, str]:
@@ -205,6 +205,12 @@ class _Connection(psycopg.AsyncConnection[TupleRow]):
             assert not options
             return self._pipeline.put(query, params or ())
         return await super().execute(query, params, **options)
+
+    def _deallocate(self, name: bytes | None) -> Any:
+        """Where psycopg lets go of a statement it prepared, or (None) of all on the connection, ours among them."""
+        if name is None:
+            self._prepared_in_packets.names.clear()
+        return super()._deallocate(name)
 
     async def wait(self, *args: Any, **kwargs: Any) -> Any:
         """Every wait for an answer of the server passes here."""

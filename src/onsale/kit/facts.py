@@ -46,11 +46,10 @@ class Facts:
 
     async def record(self, tx: db.Tx, fact: Fact) -> None:
         """Write the fact and the jobs of its hearers; all of it is true when `tx` commits."""
-        kind, body = type(fact).__name__, msgspec.to_builtins(fact)
-        text = msgspec.json.encode(body).decode()
+        kind, text = type(fact).__name__, msgspec.json.encode(fact).decode()
         await tx.execute(SQL.record_fact, {"shard_id": fact.shard_id, "kind": kind, "body": text})
         for hearer in self._hearers.get(kind, ()):
-            await self._jobs.defer(tx, hearer, body)
+            await self._jobs.defer(tx, hearer, msgspec.to_builtins(fact))
 
 
 def _decoding(kind: type[Fact], function: Hearer) -> Callable[[dict[str, Any]], Awaitable[None]]:

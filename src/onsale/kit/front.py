@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from onsale import limits
 from onsale.kit import asgi, clock, heads, ids, problems, sockets, telemetry
+from onsale.kit.moderation import Moderation
 from onsale.kit.problems import Problem
 from onsale.kit.tally import Tally
 
@@ -52,6 +53,7 @@ class Front:
         self._live = asgi.Router(live)
         self._under_way = 0
         self._tally = Tally(http_requests, http_latency)
+        self._moderation = Moderation()
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         if scope["type"] == "lifespan":
@@ -111,6 +113,7 @@ class Front:
         route = getattr(endpoint, "__name__", "hot")
         began_s = clock.monotonic()
         self._under_way += 1
+        self._moderation.came()
         try:
             if self._under_way > limits.HOT_REQUESTS_UNDER_WAY_MAX:
                 raise problems.Overloaded

@@ -157,6 +157,26 @@ async def test_what_was_skipped_behind_a_fault_is_prepared_by_the_next_who_needs
         assert [await cursor.fetchall() for cursor in cursors] == [[("one",)], [("two",)], [(None,)]]
 
 
+async def test_when_psycopg_lets_go_of_all_statements_ours_are_prepared_again(database):
+    """It does so when a transaction is rolled back, if it has prepared any itself: those it has met three times."""
+
+    async def look(tx):
+        return await (await tx.execute("SELECT %s::integer", (1,))).fetchone()
+
+    async def on_every_connection(way, and_raise=None):
+        for _ in range(4 * limits.WRITE_CONNECTIONS_MAX):
+            with suppress(KeyError):
+                async with way() as tx:
+                    assert await look(tx) == (1,)
+                    if and_raise:
+                        raise and_raise
+
+    await on_every_connection(database.pipelined)
+    await on_every_connection(database.transaction)
+    await on_every_connection(database.transaction, KeyError())
+    await on_every_connection(database.pipelined)
+
+
 async def test_past_their_bound_statements_travel_unprepared(database, monkeypatch):
     async with database.batch() as tx:
         await prepared(tx)

@@ -142,10 +142,10 @@ class World:
         return self._locked({hold.person for hold in holds.values()}, carried, holds)
 
     def _write(self, writes: Writes) -> None:
-        assert set(writes.changes) == set(writes.seats)
+        assert set(writes.change_nos) == set(writes.seats)
         for number, (state, hold_id, until, order_id) in writes.seats.items():
             before = self.seats[number]
-            assert writes.changes[number] == (before.change_no + 1, state), "once per changed seat and write"
+            assert writes.change_nos[number] == before.change_no + 1, "once per changed seat and write"
             self.seats[number] = Seat(number, before.change_no + 1, before.tier, state, hold_id, until)
             self.orders.pop(number, None)
             if order_id is not None:

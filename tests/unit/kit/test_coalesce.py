@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.unit.kit.trips import Trips, asking, blocked, coalescer, settled
+from tests.unit.kit.trips import Clock, Trips, asking, blocked, coalescer, settled, tenfold
 
 from onsale.kit.problems import InternalError, Overloaded, Problem
 
@@ -238,3 +238,28 @@ async def test_a_storm_of_asks_and_departures_answers_each_who_stayed():
     travelled = [ask for trip in trips.batches for ask in trip]
     assert len(travelled) == len(set(travelled))
     assert batch.idle
+
+
+async def test_after_a_busy_batch_the_next_leaves_at_its_pace_and_takes_along_who_came_meanwhile(monkeypatch):
+    clock = Clock(monkeypatch)
+    trips, batch, first = await blocked(pace_s=0.5, busy_from=2)
+    rest = await asking(batch, 1, 2)
+    trips.open.set()
+    assert await settled([*first, *rest]) == [0, 10, 20]
+    latecomers = await asking(batch, 3)
+    assert await settled(latecomers) == [30]
+    assert (trips.batches, clock.pauses) == ([[0], [1, 2], [3]], [0.5]), "one ask alone is no rush"
+
+
+async def test_a_busy_batch_that_took_longer_than_its_pace_is_followed_at_once(monkeypatch):
+    clock = Clock(monkeypatch)
+
+    def slowly(asks):
+        clock.now_s += 0.7
+        return tenfold(asks)
+
+    trips, batch, first = await blocked(answer=slowly, pace_s=0.5, busy_from=1)
+    rest = await asking(batch, 1)
+    trips.open.set()
+    assert await settled([*first, *rest]) == [0, 10]
+    assert clock.pauses == []
