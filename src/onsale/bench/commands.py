@@ -22,10 +22,10 @@ Out = Annotated[Path, typer.Option(help="Folder for the JSON and the plots.")]
 Web = Annotated[int, typer.Option(help="Web processes.")]
 
 # How many attempts a second a ladder begins with: well below what each of them can do.
-START_PER_S = {"": 6_500.0, "no_redis": 4_000.0, "for_update": 500.0, "compare_and_swap": 500.0, "redis_lock": 400.0}
+START_PER_S = {"": 7_000.0, "no_redis": 5_000.0, "for_update": 500.0, "compare_and_swap": 500.0, "redis_lock": 400.0}
 BASELINES = ("for_update", "compare_and_swap", "redis_lock")
-# Events a ladder may use up: one a step.
-STEPS_MAX = 6
+# Events a ladder may use up: one a step, a second try among them, and those at 70 %.
+EVENTS_MAX = 8 + holds.TRIES
 
 
 def _say(text: str) -> None:
@@ -44,7 +44,7 @@ def holds_command(
         need_baselines()
     variants = ["", "no_redis", *(BASELINES if baselines else ())]
     mixes = {variant: tuple(Mix) if variant == "" else (Mix.FREE, Mix.HALF) for variant in variants}
-    wanted = sum(len(some) for some in mixes.values()) * (STEPS_MAX + 1) + 3
+    wanted = sum(len(some) for some in mixes.values()) * EVENTS_MAX + 3
     with stage(seats, wanted, say=_say) as made:
         events, ladders = iter(made.events), []
         uvloop.run(settled(made))
@@ -54,7 +54,7 @@ def holds_command(
                 if variant == "":
                     idle = uvloop.run(holds.idle(made, next(events)))
                 for mix in mixes[variant]:
-                    some = [next(events) for _ in range(STEPS_MAX + 1)]
+                    some = [next(events) for _ in range(EVENTS_MAX)]
                     ladders.append(uvloop.run(holds.climb(made, some, variant, mix, web, START_PER_S[variant])))
         inside = compare(made, (next(events), next(events))) if baselines else None
         _tell_holds(made, out, idle, ladders, inside)
