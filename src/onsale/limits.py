@@ -195,6 +195,7 @@ AVAILABILITY_FROM_MAP_EVERY_S = 0.05
 MAP_STEPS_MAX = 1_024
 # Past this many changed seats a fresh picture (two bits a seat) is the shorter message.
 MAP_STEPS_SEATS_MAX = 20_000
+
 # --- live map -------------------------------------------------------------------------------------------------------
 # Ten times a second is live to the eye; in between, changes are gathered and each seat is told once.
 LIVE_TICK_S = 0.1

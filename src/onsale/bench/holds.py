@@ -7,9 +7,9 @@ import msgspec
 
 from onsale.bench import cpu
 from onsale.bench.attempts import GROUP_MAX, HELD, SHED, TAKEN, TAKEN_SEATS, Attempts, Mix, hold_request, judge
-from onsale.bench.stage import Stage, shard
+from onsale.bench.stage import Stage
 from onsale.drop import Schedule, Shot, Volley
-from onsale.kit import clock, db
+from onsale.kit import clock, db, ids
 
 SQL = db.load(__package__, "looks.sql")
 
@@ -210,7 +210,7 @@ async def idle(stage: Stage, event: int, count: int = 300) -> Idle:
             holds.append(shot.latency.max_s)
             begun_s = clock.monotonic()
             async with house.database.batch() as tx:  # One packet there, one back.
-                await tx.execute(SQL.touch_one_row, {"shard_id": shard(event)})
+                await tx.execute(SQL.touch_one_row, {"shard_id": ids.shard_of(event)})
             commits.append(clock.monotonic() - begun_s)
     middle = count // 2
     return Idle(hold_ms=sorted(holds)[middle] * 1_000, commit_ms=sorted(commits)[middle] * 1_000)

@@ -6,7 +6,7 @@ import msgspec
 
 from onsale.bench import cpu
 from onsale.bench.attempts import HELD, SHED, TAKEN, hold_request, judge
-from onsale.bench.stage import Stage, shard
+from onsale.bench.stage import Stage, held_seats
 from onsale.drop import Schedule, Shot, Volley
 from onsale.kit import chance, db
 
@@ -69,9 +69,8 @@ async def arrivals(stage: Stage, event: int) -> Rush:
 
 
 async def _rush(stage: Stage, event: int, what: str, shot: Shot, used: cpu.Used, in_time: InTime) -> Rush:
-    async with stage.house() as house, house.database.transaction() as tx:
-        row = await (await tx.execute(SQL.held_seats, {"shard_id": shard(event)})).fetchone()
-    assert row is not None
+    async with stage.house() as house:
+        in_hand = await held_seats(house, event)
     others = {name: summary.count for name, summary in shot.outcomes.items() if name not in (HELD, TAKEN)}
     made = Rush(
         what=what,
@@ -81,7 +80,7 @@ async def _rush(stage: Stage, event: int, what: str, shot: Shot, used: cpu.Used,
         taken=shot.count(TAKEN),
         shed=shot.count(SHED),
         others=others,
-        held_seats=row[0],
+        held_seats=in_hand,
         all_answered_s=shot.latency.max_s,
         p50_ms=shot.latency.p50_s * 1_000,
         p99_ms=shot.latency.p99_s * 1_000,

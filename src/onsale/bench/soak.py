@@ -5,7 +5,6 @@ What every client was answered is held against the tables by the drop's witness,
 
 import re
 from collections.abc import Sequence
-from functools import partial
 
 import msgspec
 from rich.progress import Progress, TaskID
@@ -13,7 +12,7 @@ from rich.progress import Progress, TaskID
 from onsale import drop
 from onsale.bench.attempts import GROUP_MAX, HELD, SHED, TAKEN, hold_request
 from onsale.bench.faults import Faults, Struck
-from onsale.bench.stage import Stage, shard
+from onsale.bench.stage import Stage
 from onsale.drop import AnswerLog, Heard, Judgement, Schedule, Shot, Verb, Verdict, Volley
 from onsale.inventory import HOLD_PREFIX
 from onsale.kit import chance, clock, ids, tasks
@@ -106,7 +105,7 @@ async def run(
     schedule = Schedule(((0.0, rate), (attempts / rate, rate)), seed, count=attempts)
     async with Volley(stage.address, CONNECTIONS) as volley:
         ends_s = clock.monotonic() + schedule.duration_s
-        striking = tasks.spawn(faults.run(partial(_before, ends_s)), name="faults")
+        striking = tasks.spawn(faults.run(lambda: clock.monotonic() < ends_s), name="faults")
         showing = tasks.spawn(_show(bar, task, fans), name="progress")
         fans.last_s = clock.monotonic()
         shot = await volley.fire(schedule.arrivals(), fans.request, fans.judge)
@@ -116,10 +115,6 @@ async def run(
     bar.update(task, completed=attempts)
     await clock.sleep(SETTLE_S)
     return await _judged(stage, fans, faults.struck, shot, rate, seed)
-
-
-def _before(ends_s: float) -> bool:
-    return clock.monotonic() < ends_s
 
 
 async def _show(bar: Progress, task: TaskID, fans: _Fans) -> None:
@@ -133,7 +128,7 @@ async def _judged(stage: Stage, fans: _Fans, struck: Sequence[Struck], shot: Sho
     [event] = stage.events
     around = [(int(fault.at_s * 1e6), int((fault.at_s + ECHO_S) * 1e6)) for fault in struck]
     windows = [*around, *drop.slow_changes(fans.log)]
-    evidence = await drop.witness(stage.settings.database_url, shard(event), fans.log, windows)
+    evidence = await drop.witness(stage.settings.database_url, ids.shard_of(event), fans.log, windows)
     verdict: Verdict = await drop.referee(stage.settings.database_url)
     others = [name for name in shot.outcomes if name.startswith("http") or name == "unanswered"]
     return Soak(

@@ -19,7 +19,7 @@ from onsale import app as composition
 from onsale import config, drop, ops
 from onsale.catalog import NewEvent, NewTier, NewVenue, generate_chart
 from onsale.kit import clock, db, ids
-from onsale.kit.ids import PersonKey, ShardId
+from onsale.kit.ids import PersonKey
 from onsale.kit.migrate import migrate
 from onsale.kit.supervise import Command, Supervisor
 
@@ -110,6 +110,14 @@ def stage(seats: int, events: int, *, say: Say, hold_s: int = 600) -> Iterator[S
         shutil.rmtree(folder, ignore_errors=True)
 
 
+async def held_seats(house: composition.House, event: int) -> int:
+    """How many seats somebody has in hand, as the table says."""
+    async with house.database.transaction() as tx:
+        row = await (await tx.execute(SQL.held_seats, {"shard_id": ids.shard_of(event)})).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def settled(stage: Stage) -> None:
     """Wait until PostgreSQL has looked after the tables that were just filled: it must not do so at anybody's cost."""
     async with stage.house() as house:
@@ -125,10 +133,6 @@ def need_baselines() -> None:
     """Raises StageError where they are not."""
     if not BASELINES.exists():
         raise StageError("The baselines are in the folder bench/ of a checkout: run this there.")
-
-
-def shard(event: int) -> ShardId:
-    return ids.shard_of(event)
 
 
 def _variant(command: Command, variant: str) -> Command:

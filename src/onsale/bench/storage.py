@@ -7,7 +7,7 @@ import msgspec
 
 from onsale import app as composition
 from onsale.bench.attempts import GROUP_MAX
-from onsale.bench.stage import Stage, shard
+from onsale.bench.stage import Stage, held_seats
 from onsale.inventory import HoldView
 from onsale.kit import chance, clock, db, ids
 from onsale.kit.ids import PersonKey
@@ -85,7 +85,7 @@ async def cycles(stage: Stage) -> list[Size]:
     async with stage.house() as house:
         for number in range(CYCLES):
             await _hold_all(house, event, crowd)
-            while await _held(house, event):
+            while await held_seats(house, event):
                 await clock.sleep(SWEPT_LOOK_S)
             made.append(await _size(house, stage.seats))
             stage.say(f"cycle {number + 1}: {made[-1].seat:.1f} B a seat, and {made[-1].buyer:.1f} B for its buyer")
@@ -114,16 +114,9 @@ async def _hold_all(house: composition.House, event: int, crowd: Crowd) -> list[
 async def _sell(house: composition.House, event: int, views: Sequence[HoldView]) -> None:
     for first in range(0, len(views), SOLD_AT_ONCE):
         orders = {view.hold.hold_id: ids.new_id() for view in views[first : first + SOLD_AT_ONCE]}
-        async with house.database.pipelined(shard(event)) as tx:
-            sold = await house.inventory.confirm(tx, shard(event), orders)
+        async with house.database.pipelined(ids.shard_of(event)) as tx:
+            sold = await house.inventory.confirm(tx, ids.shard_of(event), orders)
         assert all(sold.values()), "a hold was lost before it could be sold"
-
-
-async def _held(house: composition.House, event: int) -> int:
-    async with house.database.transaction() as tx:
-        row = await (await tx.execute(SQL.held_seats, {"shard_id": shard(event)})).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 async def _size(house: composition.House, seats: int) -> Size:

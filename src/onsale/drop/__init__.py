@@ -7,8 +7,8 @@ Purpose
     `referee`  every invariant of design.md section 3 as a query that returns the rows that break it
     `witness`  what clients were answered, held against the tables: seats given twice, holds lost, false "taken"
 It stands outside the house: it talks HTTP like anybody, reads tables in read-only transactions, imports `kit` only
-and is imported by the command line only. What it measures it measures from when it was due, and it says so when the
-generator itself, not the system, was the limit.
+and is imported by the commands and benches only. What it measures it measures from when it was due, and it says so when
+the generator itself, not the system, was the limit.
 
 Owns nothing: no table, no Redis key.
 """

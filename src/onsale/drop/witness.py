@@ -33,8 +33,6 @@ Window = tuple[int, int]
 _NEVER = (1 << 63) - 1
 _LAG_US = int(LAG_S * 1e6)
 _LAG_AFTER_FAULT_US = int(LAG_AFTER_FAULT_S * 1e6)
-# Two batches read the time before they wait for each other's locks: so far may their times be in the wrong order.
-_OUT_OF_ORDER_US = int(limits.STATEMENT_TIMEOUT_S * 1e6)
 
 
 class HoldRow(Struct, frozen=True):
@@ -309,9 +307,9 @@ def _end_replaced(holds: Holds, found: Judgement) -> None:
         if person in persons:
             persons[person].append(at)
     for at in replaced:
-        others = [holds.made[other] for other in persons[holds.persons[at]] if other != at]
-        holds.end_by(at, min((made for made in others if made > holds.made[at]), default=holds.made[at]))
-        if not any(made > holds.made[at] - _OUT_OF_ORDER_US for made in others):
+        later = [made for other in persons[holds.persons[at]] if (made := holds.made[other]) > holds.made[at]]
+        holds.end_by(at, min(later, default=holds.made[at]))
+        if not later:
             found.found("lost", f"hold {holds.ids[at]} was replaced by none")
 
 

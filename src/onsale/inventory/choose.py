@@ -4,7 +4,7 @@ All askers of a process choose from one picture of a shard at a time, each from 
 """
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,8 +15,9 @@ from onsale.inventory.best import Choices, Finder
 from onsale.inventory.errors import NotOnSale, SeatsTaken
 from onsale.inventory.seatmap import Picture, SeatMap
 from onsale.kit.ids import ShardId
+from onsale.kit.lru import Lru
 
-Kept = OrderedDict[ShardId, tuple[Picture, Choices]]
+Kept = Lru[ShardId, tuple[Picture, Choices]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,10 @@ class Search:
 class Chooser:
     def __init__(self, seat_map: SeatMap) -> None:
         self._seat_map = seat_map
-        self._finders: OrderedDict[str, Finder] = OrderedDict()
+        self._finders: Lru[str, Finder] = Lru(limits.LAYOUTS_IN_MIND_MAX)
         # What to choose from, less this process' own choices; and the same untouched, to tell whether anything is left.
-        self._choices: Kept = OrderedDict()
-        self._pristine: Kept = OrderedDict()
+        self._choices: Kept = Lru(limits.SHARDS_IN_MIND_MAX)
+        self._pristine: Kept = Lru(limits.SHARDS_IN_MIND_MAX)
         # Seats chosen by requests that are still under way: a new picture may not show them yet.
         self._chosen: dict[ShardId, Counter[int]] = {}
         self._answered: dict[ShardId, asyncio.Event] = {}
@@ -85,7 +86,7 @@ class Chooser:
 
     def look_anew(self, shard_id: ShardId) -> None:
         """Seats were chosen and not taken: what is chosen from is made anew, from the same picture if need be."""
-        self._choices.pop(shard_id, None)
+        self._choices.forget(shard_id)
 
     async def one_more_known(self, shard_id: ShardId) -> None:
         """Wait until one of the requests under way is answered, if there are any: it may leave seats to the next.
@@ -104,21 +105,19 @@ class Chooser:
         return picture
 
     def _finder(self, search: Search) -> Finder:
-        if search.chart not in self._finders:
-            self._finders[search.chart] = Finder(search.layout)
-            if len(self._finders) > limits.LAYOUTS_IN_MIND_MAX:
-                self._finders.popitem(last=False)
-        self._finders.move_to_end(search.chart)
-        return self._finders[search.chart]
+        finder = self._finders.get(search.chart)
+        if finder is None:
+            finder = Finder(search.layout)
+            self._finders.put(search.chart, finder)
+        return finder
 
 
 def _choosable(kept: Kept, shard_id: ShardId, picture: Picture, finder: Finder, chosen: Counter[int] | None) -> Choices:
     """What to choose from in a picture, one and the same for all who ask of it."""
     known = kept.get(shard_id)
     if known is None or known[0] is not picture:
-        kept[shard_id] = known = (picture, finder.choosable(picture.states))
+        known = (picture, finder.choosable(picture.states))
+        kept.put(shard_id, known)
         if chosen:
             finder.take(known[1], tuple(sorted(chosen)))
-        if len(kept) > limits.SHARDS_IN_MIND_MAX:
-            kept.popitem(last=False)
     return known[1]

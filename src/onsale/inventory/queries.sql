@@ -1,7 +1,7 @@
 -- Seats and holds: the only SQL that touches them. Every verb locks buyers, then seats in key order, then holds.
 -- Statements are index look-ups by array, so that no plan can turn as tables grow. A write that touches another number of
--- rows than was meant fails (`as_many`; P0004, "assert failure", is a bug of ours), and with it the whole transaction. `now` is NULL in production, which
--- means the shard's own clock.
+-- rows than was meant fails (`as_many`; P0004, "assert failure", is a bug of ours), and with it the whole transaction.
+-- `now` is NULL in production, which means the shard's own clock.
 
 -- name: read_sale
 -- The rules and the time a decision is made by. The row is never locked: it does not change while an event is on sale,

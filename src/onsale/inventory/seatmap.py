@@ -7,7 +7,6 @@ nobody is refused from here: the same code goes on.
 
 import asyncio
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +22,7 @@ from onsale.inventory.told import Change, Outbox
 from onsale.inventory.watch import Watch
 from onsale.kit import clock, db, tasks, telemetry
 from onsale.kit.ids import ShardId
+from onsale.kit.lru import Lru
 
 shortcuts = telemetry.counter(
     "onsale_holds_shortcut_total",
@@ -86,10 +86,10 @@ class SeatMap:
         self._database = database
         self._watch = Watch(database, cache, self._step)
         self._heard: dict[ShardId, _Heard] = {}
-        self._shown: OrderedDict[ShardId, Picture] = OrderedDict()
+        self._shown: Lru[ShardId, Picture] = Lru(limits.SHARDS_IN_MIND_MAX)
         # Pictures from PostgreSQL: nobody else can go on from their versions, so their epoch is this process' own.
         self._epoch = new_epoch()
-        self._pictures: OrderedDict[ShardId, Picture] = OrderedDict()
+        self._pictures: Lru[ShardId, Picture] = Lru(limits.SHARDS_IN_MIND_MAX)
         self._refreshing: dict[ShardId, asyncio.Task[Picture]] = {}
         self._answers = {"taken": 0, "asked": 0, "blind": 0}
         self._outbox = Outbox(cache)
@@ -197,7 +197,7 @@ class SeatMap:
             if recent or known.version == mirror.version:
                 return known
         picture = Picture(mirror.version, bytes(mirror.states), mirror.epoch, now_s)
-        _keep(self._shown, shard_id, picture)
+        self._shown.put(shard_id, picture)
         return picture
 
     def _step(self, shard_id: ShardId, delta: Delta | None) -> None:
@@ -255,7 +255,7 @@ class SeatMap:
             del self._refreshing[shard_id]
         picture = Picture(version, states, self._epoch, asked_at_s)
         before = self._pictures.get(shard_id)
-        _keep(self._pictures, shard_id, picture)
+        self._pictures.put(shard_id, picture)
         heard = self._heard.get(shard_id)
         if heard is not None and heard.polled and before is not None:
             self._say_difference(heard, before, picture)
@@ -266,10 +266,3 @@ class SeatMap:
             heard.say(Delta(before.version, now.version, differing(before.states, now.states)))
         elif now.version != before.version:
             heard.say(None)
-
-
-def _keep(pictures: OrderedDict[ShardId, Picture], shard_id: ShardId, picture: Picture) -> None:
-    pictures[shard_id] = picture
-    pictures.move_to_end(shard_id)
-    while len(pictures) > limits.SHARDS_IN_MIND_MAX:
-        pictures.popitem(last=False)

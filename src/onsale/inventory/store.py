@@ -239,7 +239,7 @@ async def seats_as_they_are(
     tx: db.Tx, shard_id: ShardId, seat_nos: Sequence[int]
 ) -> list[tuple[int, int, SeatState, datetime | None, PersonKey | None]]:
     """Number, change_no, state, end of the hold and its person, of each of these seats."""
-    cursor = await tx.execute(SQL.seats_as_they_are, {"shard_id": shard_id, "seat_nos": list(seat_nos)})
+    cursor = await tx.execute(SQL.seats_as_they_are, {"shard_id": shard_id, "seat_nos": db.array(seat_nos)})
     return [(row[0], row[1], SeatState(row[2]), row[3], row[4]) for row in await cursor.fetchall()]
 
 

@@ -142,12 +142,17 @@ def problem(error: problems.Problem) -> Answer:
 LENGTHLESS_STATUSES = frozenset({204, 304})
 
 
-async def send(answer: Answer, scope: Scope, send: Send, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    """Send it; `more` are headers that every answer has."""
+def encoded_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """As ASGI takes them, with the length where there is one."""
     headers = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in answer.headers]
     if answer.status not in LENGTHLESS_STATUSES:
         headers.append((b"content-length", b"%d" % len(answer.body)))
-    headers.extend(more)
+    return headers
+
+
+async def send(answer: Answer, scope: Scope, send: Send, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """Send it; `more` are headers that every answer has."""
+    headers = [*encoded_headers(answer), *more]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 

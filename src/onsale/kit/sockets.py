@@ -58,8 +58,7 @@ class Socket:
             await self.close(TRY_LATER, problem.code)
 
     async def _deny(self, answer: asgi.Answer) -> None:
-        headers = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in answer.headers]
-        headers.append((b"content-length", str(len(answer.body)).encode()))
+        headers = asgi.encoded_headers(answer)
         await self._send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})
         await self._send({"type": "websocket.http.response.body", "body": answer.body})
 
