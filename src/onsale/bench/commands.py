@@ -22,7 +22,7 @@ Out = Annotated[Path, typer.Option(help="Folder for the JSON and the plots.")]
 Web = Annotated[int, typer.Option(help="Web processes.")]
 
 # How many attempts a second a ladder begins with: well below what each of them can do.
-START_PER_S = {"": 7_000.0, "no_redis": 5_000.0, "for_update": 500.0, "compare_and_swap": 500.0, "redis_lock": 400.0}
+START_PER_S = {"": 6_000.0, "no_redis": 5_000.0, "for_update": 500.0, "compare_and_swap": 500.0, "redis_lock": 400.0}
 BASELINES = ("for_update", "compare_and_swap", "redis_lock")
 # Events a ladder may use up: one a step, a second try among them, and those at 70 %.
 EVENTS_MAX = 8 + holds.TRIES

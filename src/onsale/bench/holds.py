@@ -86,7 +86,8 @@ async def climb(stage: Stage, events: Sequence[int], variant: str, mix: Mix, web
     if most is None:
         return Ladder(steps, None, None, ended=False)
     at_70 = [await run(stage, [event], variant, mix, web, 0.7 * most.attempts_per_s) for event in for_70]
-    return Ladder(steps, most, min(at_70, key=lambda run: run.p99_ms), ended=steps[-1].passed and not down)
+    best = min(at_70, key=lambda run: (not run.passed, run.p99_ms))
+    return Ladder(steps, most, best, ended=not down and tries < TRIES)
 
 
 async def run(

@@ -5,8 +5,9 @@
     false taken    "seats taken" of seats that were certainly free all the while between question and answer
 
 Only what is certain counts. An answer's true moment lies between `sent_us` and `answered_us`; a change's lies between
-the writing of its fact and its commit; and what a client could not know may or may not have been done. That a live hold
-carries all its seats is the referee's to say (audit.sql: hold_not_whole).
+the writing of its fact and its commit; and what a client could not know may or may not have been done. PostgreSQL's
+clock must not have been set back meanwhile. That a live hold carries all its seats is the referee's to say (audit.sql:
+hold_not_whole).
 
 Memory for ten million answers is about 1 GB: rows are packed, and changes are read one seat at a time.
 """

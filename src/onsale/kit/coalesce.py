@@ -64,7 +64,7 @@ class Coalescer(Generic[Ask, Answer]):
     Nobody waits longer than `wait_max_s` to travel (a quarter more while a batch hangs): who would is refused on
     arrival, who did where they stand.
     A client that has gone is skipped wherever it stands.
-    After a batch of `busy_from` asks or more, the next leaves `pace_s` after it at the earliest.
+    After a batch of `busy_from` asks or more, the next leaves `pace_s` after it at the earliest, unless it is full.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Coalescer(Generic[Ask, Answer]):
                 began_at = clock.monotonic()
                 await self._answer(batch)
                 early_s = began_at + self._pace_s - clock.monotonic()
-                if early_s > 0 and len(batch) >= self._busy_from:
+                if early_s > 0 and len(batch) >= self._busy_from and len(self._queue) < self._batch_max:
                     await clock.sleep(early_s)
                 self._measure(clock.monotonic() - began_at)
         finally:

@@ -71,7 +71,7 @@ def load(package: str | None, file: str = "queries.sql") -> Queries:
 
 
 def array(values: Iterable[object]) -> str:
-    """Numbers (or text without a special character), None for NULL, as the text of an array: cast it in the SQL.
+    """Numbers (or hexadecimal text), None for NULL, as the text of an array: cast it in the SQL.
 
     A batch carries thousands of values, and psycopg looks at the type of each: this takes a tenth of its time.
     """
@@ -203,13 +203,15 @@ class _Connection(psycopg.AsyncConnection[TupleRow]):
         """As psycopg's; inside `packets` a statement of those."""
         if isinstance(self._pipeline, Packets):
             assert not options
-            return self._pipeline.put(query, params or ())
+            return self._pipeline.put(query, params)
         return await super().execute(query, params, **options)
 
     def _deallocate(self, name: bytes | None) -> Any:
         """Where psycopg lets go of a statement it prepared, or (None) of all on the connection, ours among them."""
         if name is None:
             self._prepared_in_packets.names.clear()
+            if isinstance(self._pipeline, Packets):
+                self._pipeline.forget_all()
         return super()._deallocate(name)
 
     async def wait(self, *args: Any, **kwargs: Any) -> Any:

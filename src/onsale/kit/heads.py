@@ -63,14 +63,14 @@ class BoundedHeads(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        self._named_bytes += len(url)  # Too long by itself, it is noticed by `_unnamed_bytes`, or at the next field.
+        self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called for every field of every request: written out for that, as uvicorn does it, and counted."""
         self._named_bytes += len(name) + len(value) + _FIELD_FRAME_BYTES
         if self._named_bytes > limits.HEAD_MAX_BYTES:
-            raise HeadTooLarge  # The parser stops here, and the request never begins.
+            raise HeadTooLarge
         name = name.lower()
         if name == b"expect":
             super().on_header(name, value)
@@ -91,13 +91,18 @@ class BoundedHeads(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn does when the parser stops, be it of itself or because of `on_header`."""
+        """What uvicorn does when the parser stops, be it of itself or because of `HeadTooLarge`."""
         self._refuse(HeadTooLarge() if self._named_bytes > limits.HEAD_MAX_BYTES else problems.Malformed(msg))
 
     @property
     def _idle(self) -> bool:
         cycle: Any = self.cycle
         return cycle is None or cycle.response_complete
+
+    def _count(self, size_bytes: int) -> None:
+        self._named_bytes += size_bytes
+        if self._named_bytes > limits.HEAD_MAX_BYTES:
+            raise HeadTooLarge  # The parser stops here, and the request never begins.
 
     def _await_head(self) -> None:
         """Give the client so long to say what it wants, however it spreads the bytes."""

@@ -11,6 +11,9 @@ import asyncio
 from onsale import limits
 from onsale.kit import clock
 
+# A busy process sees a whole sample within this time.
+_SAMPLE_S = limits.MODERATION_SAMPLE_MAX / limits.MODERATION_FROM_PER_S
+
 
 class Moderation:
     """One for a process: it is told of each request, and makes the loop stand still."""
@@ -28,7 +31,7 @@ class Moderation:
         self._counted += 1
         if self._counted == limits.MODERATION_SAMPLE_MAX:
             now_s = clock.monotonic()
-            self._busy = now_s - self._counted_since_s < limits.MODERATION_SAMPLE_MAX / limits.MODERATION_FROM_PER_S
+            self._busy = now_s - self._counted_since_s < _SAMPLE_S
             self._counted, self._counted_since_s = 0, now_s
         if self._busy and not self._due:
             self._due = True
@@ -37,6 +40,8 @@ class Moderation:
 
     def _stand_still(self) -> None:
         self._due = False
-        if self._found <= limits.MODERATION_FOUND_MAX:
+        # A rush that has ended leaves a sample that never fills.
+        self._busy = clock.monotonic() - self._counted_since_s < _SAMPLE_S
+        if self._busy and self._found <= limits.MODERATION_FOUND_MAX:
             clock.stand_still(limits.MODERATION_PAUSE_S)
         self._found = 0

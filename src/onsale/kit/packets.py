@@ -19,6 +19,8 @@ from psycopg.generators import send
 
 from onsale import limits
 
+FATAL_ERROR = pq.ExecStatus.FATAL_ERROR
+
 Row = tuple[Any, ...]
 Params = Mapping[str, Any] | Sequence[Any]
 
@@ -42,6 +44,10 @@ class Prepared:
         return b"onsale_%d" % self._made
 
 
+# The plan of a prepared statement no longer fits its table (another version has migrated it), or there is none.
+_GONE_BAD = (b"0A000", b"26000")
+
+
 class Packets(psycopg.AsyncPipeline):
     """A pipeline that sends when a result is fetched, or at its end."""
 
@@ -52,30 +58,35 @@ class Packets(psycopg.AsyncPipeline):
         self._fresh: dict[Form, bytes] = {}
         self._transformer = Transformer(connection)
 
-    def put(self, query: str, params: Params) -> "Statement":
+    def put(self, query: str, params: Params | None) -> "Statement":
         """Add a statement. Its answer is waited for where somebody wants to see it, or at the end."""
-        text, _, names, _ = _query2pg(query.encode(), "utf-8")
-        values = [params[name] for name in names] if isinstance(params, Mapping) and names else list(params)
+        self._pass_on()
+        text, values = _positional(query, params)
         sent = self._transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
-        types, formats = self._transformer.types or (), self._transformer.formats
-        name = self._name(query, text, types)
+        form = (query, self._transformer.types or ())
+        formats = self._transformer.formats
+        name = self._name(form, text)
         if name is None:
-            self.pgconn.send_query_params(text, sent, types, formats, pq.Format.BINARY)
+            self.pgconn.send_query_params(text, sent, form[1], formats, pq.Format.BINARY)
         else:
             self.pgconn.send_query_prepared(name, sent, formats, pq.Format.BINARY)
-        statement = Statement(self)
+        statement = Statement(self, form)
         self.result_queue.append(statement)  # type: ignore[arg-type]  # See `_process_results`.
         return statement
 
-    def _name(self, query: str, text: bytes, types: tuple[int, ...]) -> bytes | None:
+    def _name(self, form: Form, text: bytes) -> bytes | None:
         """The name it is prepared under, from now on if need be. None: it travels unprepared."""
-        form = (query, types)
         name = self._prepared.names.get(form) or self._fresh.get(form)
         if name is None and (name := self._prepared.new_name()):
-            self.pgconn.send_prepare(name, text, types)
+            self.pgconn.send_prepare(name, text, form[1])
             self.result_queue.append(form)  # type: ignore[arg-type]  # See `_process_results`.
             self._fresh[form] = name
         return name
+
+    def forget_all(self) -> None:
+        """The connection lets go of every prepared statement."""
+        self._prepared.names.clear()
+        self._fresh.clear()
 
     async def fetch(self) -> None:
         """Wait for all answers that are due. Raises the first fault among them."""
@@ -85,22 +96,32 @@ class Packets(psycopg.AsyncPipeline):
     def _process_results(self, queued: Any, results: list[Any]) -> None:
         """Answers come in the order of what was sent: statements of ours, forms to prepare, and psycopg's own."""
         if isinstance(queued, Statement):
-            queued.answered(results[-1])
-        elif queued in self._fresh:
+            result = results[-1]
+            if result.status == FATAL_ERROR and result.error_field(pq.DiagnosticField.SQLSTATE) in _GONE_BAD:
+                self._prepared.names.pop(queued.form, None)
+            queued.answered(result)
+        elif isinstance(queued, tuple) and isinstance(queued[0], str):
+            name = self._fresh.pop(queued, None)
             super()._process_results(None, results)
-            self._prepared.names[queued] = self._fresh[queued]
+            if name is not None:
+                self._prepared.names[queued] = name
         else:
             super()._process_results(queued, results)
 
-    def _communicate_gen(self) -> Generator[Any, Any, None]:
-        """After each statement: put it into libpq's buffer. Nothing is sent, so there is nothing to wait for."""
+    def _pass_on(self) -> None:
+        """Put what psycopg's own parts have queued into libpq's buffer, in its turn: answers come in that order."""
         while self.command_queue:
             self.command_queue.popleft()()
+
+    def _communicate_gen(self) -> Generator[Any, Any, None]:
+        """After each statement of a cursor. Nothing is sent, so there is nothing to wait for."""
+        self._pass_on()
         return
         yield
 
     def _fetch_gen(self, *, flush: bool) -> Generator[Any, Any, None]:
         """Where results are wanted. `flush` asks the server not to keep them back; else a sync has done so."""
+        self._pass_on()
         if not flush:
             yield from send(self.pgconn)
         yield from super()._fetch_gen(flush=flush)
@@ -115,16 +136,17 @@ class Packets(psycopg.AsyncPipeline):
 class Statement:
     """What stores use of a cursor. Rows come in binary, as on every connection of ours."""
 
-    __slots__ = ("_packets", "_result", "_rows")
+    __slots__ = ("_packets", "_result", "_rows", "form")
 
-    def __init__(self, packets: Packets) -> None:
+    def __init__(self, packets: Packets, form: Form) -> None:
+        self.form = form
         self._packets = packets
         self._result: pq.abc.PGresult | None = None
         self._rows: Iterator[Row] | None = None
 
     def answered(self, result: "pq.abc.PGresult") -> None:
         """Raises what went wrong in it, or PipelineAborted when something went wrong before it."""
-        if result.status == pq.ExecStatus.FATAL_ERROR:
+        if result.status == FATAL_ERROR:
             raise errors.error_from_result(result)
         if result.status == pq.ExecStatus.PIPELINE_ABORTED:
             raise errors.PipelineAborted("pipeline aborted")
@@ -151,3 +173,14 @@ class Statement:
             loading.set_pgresult(self._result, format=pq.Format.BINARY)
             self._rows = iter(loading.load_rows(0, self._result.ntuples, tuple))
         return self._rows
+
+
+def _positional(query: str, params: Params | None) -> tuple[bytes, list[Any]]:
+    """The text with $1, $2..., and the values in that order. As in psycopg, `%%` is one only where there are params."""
+    if params is None:
+        return query.encode(), []
+    text, _, names, _ = _query2pg(query.encode(), "utf-8")
+    if isinstance(params, Mapping):
+        return text, [params[name] for name in names or ()]
+    assert not names, "named placeholders take a mapping"
+    return text, list(params)

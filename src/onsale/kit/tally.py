@@ -30,7 +30,7 @@ class Tally:
         self._answers = answers
         self._latency = latency
         self._routes: dict[str, _Route] = {}
-        self._due = False
+        self._due: asyncio.TimerHandle | None = None
 
     def count(self, route: str, status: int, took_s: float) -> None:
         """Count an answer; it is in the metrics TALLY_EVERY_S later at the latest."""
@@ -40,13 +40,14 @@ class Tally:
         known.buckets[bisect_left(telemetry.LATENCY_BUCKETS_S, took_s)] += 1
         known.latency_s += took_s
         known.statuses[status] = known.statuses.get(status, 0) + 1
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_later(limits.TALLY_EVERY_S, self.write_down)
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(limits.TALLY_EVERY_S, self.write_down)
 
     def write_down(self) -> None:
         """Put what was counted so far into the metrics."""
-        self._due = False
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
         counted, self._routes = self._routes, {}
         for name, route in counted.items():
             for status, count in route.statuses.items():

@@ -90,6 +90,16 @@ async def test_headers_up_to_the_bound_are_served_and_a_byte_more_is_refused(ser
     assert server.asked == 1
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+async def test_a_long_address_without_any_field_is_refused_too(server, version):
+    def asked(size):
+        return b"GET /" + b"a" * (size - 1) + b" HTTP/" + version + b"\r\n\r\n"
+
+    assert (await talk(server, asked(limits.HEAD_MAX_BYTES))).startswith(b"HTTP/1.1 200 ")
+    assert (await talk(server, asked(limits.HEAD_MAX_BYTES + 1))).startswith(b"HTTP/1.1 431 ")
+    assert server.asked == 1
+
+
 @pytest.mark.parametrize(
     "endless",
     [

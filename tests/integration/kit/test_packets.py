@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from onsale import limits
 from onsale.kit import db
+from onsale.kit.db import Contended
 
 pytestmark = pytest.mark.anyio
 
@@ -127,9 +128,7 @@ async def test_a_statement_that_fails_takes_back_all_before_it_and_the_connectio
 
 
 async def prepared(tx):
-    found = await (
-        await tx.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'onsale%%'")
-    ).fetchone()
+    found = await (await tx.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'onsale%'")).fetchone()
     return found[0]
 
 
@@ -175,6 +174,47 @@ async def test_when_psycopg_lets_go_of_all_statements_ours_are_prepared_again(da
     await on_every_connection(database.transaction)
     await on_every_connection(database.transaction, KeyError())
     await on_every_connection(database.pipelined)
+
+
+async def test_a_statement_whose_table_was_migrated_fails_once_and_is_prepared_again(database):
+    async def look(way):
+        async with way() as tx:
+            return await (await tx.execute("SELECT lamp FROM lamp WHERE lamp = %(lamp)s", {"lamp": 7})).fetchone()
+
+    async with database.transaction() as tx:
+        await tx.execute("CREATE TABLE lamp (lamp integer)")
+        await tx.execute("INSERT INTO lamp VALUES (7)")
+    assert await look(database.batch) == (7,)
+    async with database.transaction() as tx:
+        await tx.execute("ALTER TABLE lamp ALTER lamp TYPE bigint")
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        await look(database.batch)
+    assert await look(database.batch) == (7,)
+
+
+async def test_what_psycopg_has_queued_keeps_its_turn(database):
+    """It closes statements it no longer wants, after the statement that made it so: their answers come in between."""
+    async with database.pipelined() as tx:
+        tx._pipeline.command_queue.append(tx.pgconn.pipeline_sync)
+        tx._pipeline.result_queue.append(None)
+        first, second = [await tx.execute("SELECT %s::integer", (number,)) for number in (1, 2)]
+        assert (await first.fetchone(), await second.fetchone()) == ((1,), (2,))
+
+
+async def test_a_block_that_was_cancelled_leaves_connections_and_names_in_order(database):
+    async def sleep():
+        async with database.batch() as tx:
+            await (await tx.execute("SELECT pg_sleep(%(long_s)s)", {"long_s": 30.0})).fetchone()
+
+    for _ in range(3):
+        sleeping = asyncio.create_task(sleep())
+        await asyncio.sleep(0.1)
+        sleeping.cancel()
+        with suppress(asyncio.CancelledError, psycopg.errors.QueryCanceled, Contended):
+            await sleeping
+        async with database.batch() as tx:
+            cursors = [await tx.execute("SELECT %(word)s::text", {"word": word}) for word in ("one", "two")]
+            assert [await cursor.fetchone() for cursor in cursors] == [("one",), ("two",)]
 
 
 async def test_past_their_bound_statements_travel_unprepared(database, monkeypatch):

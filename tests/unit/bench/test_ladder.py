@@ -1,5 +1,7 @@
 """The ladder of `onsale bench holds`: up while steps pass, down where the first fails, and a second try for each."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -31,9 +33,9 @@ class House:
 
 
 def step(rate: float, *, passed: bool, p99_ms: float) -> holds.Run:
-    empty = {field.name: 0 for field in msgspec.structs.fields(holds.Run)}
-    told = {"variant": "", "outcomes": {}, "cpu_us": {}, "why": "", "passed": passed, "p99_ms": p99_ms}
-    return holds.Run(**empty | told | {"mix": Mix.HALF, "offered_per_s": rate, "attempts_per_s": rate})
+    values: dict[str, Any] = {field.name: 0 for field in msgspec.structs.fields(holds.Run)}
+    values |= {"variant": "", "outcomes": {}, "cpu_us": {}, "why": "", "passed": passed, "p99_ms": p99_ms}
+    return holds.Run(**values | {"mix": Mix.HALF, "offered_per_s": rate, "attempts_per_s": rate})
 
 
 async def test_it_climbs_until_a_step_has_failed_twice_and_runs_at_70_percent_twice(monkeypatch):
@@ -59,6 +61,11 @@ async def test_where_the_first_step_fails_it_goes_down_to_the_first_that_passes(
     assert house.offered[:7] == [1_000, 1_000, 833.3, 833.3, 694.4, 486.1, 486.1]
     assert ladder.most is not None and round(ladder.most.offered_per_s, 1) == 694.4
     assert not ladder.ended
+
+
+async def test_a_run_at_70_percent_that_failed_is_not_the_better_one(monkeypatch):
+    ladder = await House(monkeypatch, most=1_100, disturbed=(5,)).climb()
+    assert ladder.at_70 is not None and ladder.at_70.passed and ladder.at_70.p99_ms == 46
 
 
 async def test_when_the_events_are_used_up_the_best_may_be_better(monkeypatch):

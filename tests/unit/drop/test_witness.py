@@ -136,6 +136,14 @@ def test_a_hold_replaced_by_none_is_lost(course):
     assert course.counts() == (0, 1, 0)
 
 
+def test_a_hold_made_before_it_did_not_replace_it(course):
+    course.held(1, ANN, (6,), sent=0, state=RELEASED)
+    course.heard(20, 30, ANN, Verb.RELEASE, Heard.DONE, hold_id=1)
+    course.change("SeatsReleased", (6,), 25)
+    course.held(2, ANN, (5,), sent=50, state=REPLACED)
+    assert course.counts() == (0, 1, 0)
+
+
 def test_an_answered_hold_that_is_not_in_the_table_is_lost(course):
     course.held(1, ANN, (5,), sent=0)
     course.holds.clear()

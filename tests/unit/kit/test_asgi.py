@@ -200,3 +200,28 @@ def test_a_path_that_is_nearly_one_is_none(path):
 def test_any_path_is_looked_up_without_a_fault(path):
     ROUTER.find("GET", path)
     ROUTER.find("GET", "/" + path)
+
+
+async def answer(request):
+    return asgi.Answer(200)
+
+
+def test_a_path_is_taken_apart_once_and_what_it_means_stays_the_same():
+    router = asgi.Router([("GET", "/events/{event}", answer), ("POST", "/events/{event}", answer)])
+    for _ in range(2):
+        assert router.find("GET", "/events/15") == (answer, {"event": "15"})
+        assert router.find("GET", "/events/16") == (answer, {"event": "16"})
+        assert router.find("PUT", "/events/15") is None
+
+
+def test_paths_kept_in_mind_are_bounded_in_number_and_length(monkeypatch):
+    monkeypatch.setattr(limits, "PATHS_IN_MIND_MAX", 10)
+    router = asgi.Router([("GET", "/events/{event}", answer)])
+    for number in range(100):
+        assert router.find("GET", f"/events/{number}") == (answer, {"event": str(number)})
+        assert len(router._known) <= 10
+    kept = dict(router._known)
+    long = "a" * asgi.PATH_IN_MIND_LENGTH_MAX
+    assert router.find("GET", f"/events/{long}") == (answer, {"event": long})
+    assert router.find("GET", "/nothing") is None
+    assert router._known == kept

@@ -263,3 +263,12 @@ async def test_a_busy_batch_that_took_longer_than_its_pace_is_followed_at_once(m
     trips.open.set()
     assert await settled([*first, *rest]) == [0, 10]
     assert clock.pauses == []
+
+
+async def test_a_full_batch_that_waits_is_not_held_back(monkeypatch):
+    clock = Clock(monkeypatch)
+    trips, batch, first = await blocked(pace_s=0.5, busy_from=2, batch_max=2)
+    rest = await asking(batch, 1, 2, 3, 4, 5)
+    trips.open.set()
+    assert await settled([*first, *rest]) == [0, 10, 20, 30, 40, 50]
+    assert (trips.batches, clock.pauses) == ([[0], [1, 2], [3, 4], [5]], [0.5])
