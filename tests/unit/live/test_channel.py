@@ -78,6 +78,17 @@ def watch(channel: Channel, seats: Seats) -> Viewer:
     return Viewer(channel, Client(seats.photo()))
 
 
+@asynccontextmanager
+async def followed(seats: Seats):
+    """A viewer who takes all messages as they come."""
+    async with open_channel(seats) as channel:
+        viewer = watch(channel, seats)
+        following = tasks.spawn(viewer.follow(), name="viewer")
+        await settle()
+        yield viewer
+        await tasks.cancel(following)
+
+
 async def settle() -> None:
     await clock.sleep(5 * TICK_S)
 
@@ -208,30 +219,22 @@ async def test_a_new_epoch_is_resynced_to_all_and_the_channel_goes_on():
 
 async def test_out_of_step_with_the_history_whole_leads_on_without_a_resync():
     seats = Seats()
-    async with open_channel(seats) as channel:
-        viewer = watch(channel, seats)
-        following = tasks.spawn(viewer.follow(), name="viewer")
-        await settle()
+    async with followed(seats) as viewer:
         seats.change((1, 1), told=False)
         seats.tell(None)
         await settle()
         assert viewer.client.sees(seats)
         assert not viewer.client.resynced
-        await tasks.cancel(following)
 
 
 async def test_a_gap_is_found_and_never_told_as_news():
     seats = Seats()
-    async with open_channel(seats) as channel:
-        viewer = watch(channel, seats)
-        following = tasks.spawn(viewer.follow(), name="viewer")
-        await settle()
+    async with followed(seats) as viewer:
         seats.change((1, 1), told=False)
         seats.history.clear()
         seats.change((2, 1))
         await settle()
         assert viewer.texts == ['{"resync":true,"v":102,"etag":"102-0102"}']
-        await tasks.cancel(following)
 
 
 async def test_without_the_look_for_gaps_a_viewer_would_see_a_wrong_map(monkeypatch):
@@ -244,16 +247,12 @@ async def test_without_the_look_for_gaps_a_viewer_would_see_a_wrong_map(monkeypa
 
     monkeypatch.setattr(model, "merged", trusting)
     seats = Seats()
-    async with open_channel(seats) as channel:
-        viewer = watch(channel, seats)
-        following = tasks.spawn(viewer.follow(), name="viewer")
-        await settle()
+    async with followed(seats) as viewer:
         seats.change((1, 1), told=False)
         seats.change((2, 1))
         await settle()
         assert viewer.client.version == seats.version
         assert viewer.client.states != seats.states
-        await tasks.cancel(following)
 
 
 async def test_a_step_that_is_older_than_the_picture_is_not_told():
@@ -345,10 +344,7 @@ async def test_the_database_away_at_the_beginning_is_told_to_all_who_wait():
 
 async def test_the_database_away_later_keeps_viewers_and_is_asked_again():
     seats = Seats()
-    async with open_channel(seats) as channel:
-        viewer = watch(channel, seats)
-        following = tasks.spawn(viewer.follow(), name="viewer")
-        await settle()
+    async with followed(seats) as viewer:
         seats.away = True
         seats.change((1, 1), told=False)
         seats.tell(None)
@@ -357,7 +353,6 @@ async def test_the_database_away_later_keeps_viewers_and_is_asked_again():
         seats.away = False
         await settle()
         assert viewer.client.sees(seats)
-        await tasks.cancel(following)
 
 
 async def test_a_channel_that_ends_ends_its_viewers():
