@@ -89,7 +89,7 @@ async def test_who_loses_every_race_is_told_to_try_again_and_not_that_nothing_is
     await shop.hold(BOB, 3, 4)
 
     async def stale(shard_id, *, fresh=False):
-        shop.inventory._chooser._choices.clear()
+        shop.inventory._chooser.look_anew(shard_id)
         return picture
 
     monkeypatch.setattr(shop.inventory.seat_map, "picture", stale)
