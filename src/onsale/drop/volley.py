@@ -124,12 +124,17 @@ class Volley:
         self._free.pop().write(number, due_s, self._make(number))
 
     async def _drain(self, offered: int, drain_s: float) -> None:
-        until_s = clock.monotonic() + drain_s
-        while len(self._outcomes) < offered and clock.monotonic() < until_s:
-            await clock.sleep(0.005)
+        """Wait for the answers. Past `drain_s` what was not written yet is left, but what is under way has its time."""
+        await self._until(lambda: len(self._outcomes) == offered, drain_s)
         self._due.clear()
+        await self._until(lambda: not any(line.busy for line in self._lines), drain_s)
         for line in [line for line in self._lines if line.busy]:  # What has no answer by now is told as such.
             line.give_up()
+
+    async def _until(self, done: Callable[[], bool], within_s: float) -> None:
+        until_s = clock.monotonic() + within_s
+        while not done() and clock.monotonic() < until_s:
+            await clock.sleep(0.005)
 
     def ended(self, line: "_Line", number: int, due_s: float, status: int, body: bytes) -> None:
         """An answer has come, or (status 0) will not: count it, and let the connection carry what waits."""

@@ -116,3 +116,13 @@ async def test_a_burst_is_on_every_connection():
     async with server(echo) as url, Volley(url, 40) as volley:
         shot = await volley.burst(request, outcome)
     assert shot.offered == 40 and shot.latency.count == 40
+
+
+async def test_when_it_gives_up_what_was_never_written_what_is_under_way_still_has_its_time():
+    async def slowly(head, writer):
+        await asyncio.sleep(0.3)
+        await echo(head, writer)
+
+    async with server(slowly) as url, Volley(url, 1) as volley:
+        shot = await volley.fire([0.0] * 5, request, outcome, drain_s=0.4)
+    assert (shot.count("200 /0"), shot.count("200 /1"), shot.latency.count) == (1, 1, 2)
