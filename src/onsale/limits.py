@@ -310,6 +310,8 @@ MODERATION_PAUSE_S = 0.001
 MODERATION_FOUND_MAX = 3
 # Paths of hot endpoints whose meaning is kept: some thousand events at most are on sale in earnest; orders come and go.
 PATHS_IN_MIND_MAX = 4_096
+# Whoever asks chooses the path; the longest honest one of a hot endpoint has an order's id.
+PATH_IN_MIND_LENGTH_MAX = 80
 # What each answer is counted by is written into the metrics this often.
 TALLY_EVERY_S = 0.25
 # Processes publish their figures this often, and figures older than the second bound are of a dead process.

@@ -55,7 +55,7 @@ class Run(msgspec.Struct, frozen=True):
 class Ladder(msgspec.Struct, frozen=True):
     """Rates tried upwards; `most` is the best that passed, `at_70` the better of two runs at 70 % of it.
 
-    `ended`: no step failed before the ladder did, so that the best may be better.
+    `ended`: the events were used up before a step had failed twice, so that the best may be better.
     """
 
     steps: list[Run]

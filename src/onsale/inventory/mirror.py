@@ -25,7 +25,7 @@ CHANGE = Struct("<4I")
 SECONDS_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 """Thirty bits of seconds from here end in 2054."""
 
-SECONDS_FROM_UNIX_S = int(SECONDS_FROM.timestamp())
+_SECONDS_FROM_UNIX_S = int(SECONDS_FROM.timestamp())
 
 _DIGIT_OF_BYTE = bytes(ord("0") + (byte & 3) for byte in range(256))
 _DIGITS = b"0123"
@@ -47,6 +47,11 @@ Hear = Callable[[Delta | None], None]
 def seconds(moment: datetime) -> int:
     """The map's whole second, rounded down."""
     return int((moment - SECONDS_FROM).total_seconds())
+
+
+def second_at(unix_s: float) -> int:
+    """The same of a time in seconds since 1970: what the clock says is not made a datetime for every ask."""
+    return int(unix_s) - _SECONDS_FROM_UNIX_S
 
 
 def word_of(state: SeatState, until: datetime | None) -> int:

@@ -16,7 +16,7 @@ from onsale import limits
 from onsale.inventory import store
 from onsale.inventory.cache import MapCache, new_epoch
 from onsale.inventory.errors import SeatsTaken
-from onsale.inventory.mirror import SECONDS_FROM_UNIX_S, Delta, Hear, Mirror, differing, tag_of
+from onsale.inventory.mirror import Delta, Hear, Mirror, differing, second_at, tag_of
 from onsale.inventory.model import Ask, SeatState
 from onsale.inventory.told import Change, Outbox
 from onsale.inventory.watch import Watch
@@ -124,7 +124,7 @@ class SeatMap:
         if not (mirror.in_step and self._watch.trusted(clock.monotonic())):
             self._answers["blind"] += 1
             return None
-        later_than = int(clock.unix_s()) - SECONDS_FROM_UNIX_S + math.ceil(limits.SHORTCUT_MARGIN_S)
+        later_than = second_at(clock.unix_s()) + math.ceil(limits.SHORTCUT_MARGIN_S)
         found = mirror.taken(ask.seats, tag_of(ask.person), later_than)
         self._answers["taken" if found else "asked"] += 1
         return SeatsTaken(taken=list(found)) if found else None

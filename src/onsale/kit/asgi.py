@@ -25,8 +25,6 @@ JSON = "application/json"
 
 # The longest honest query has about ten fields (the search of events).
 QUERY_FIELDS_MAX = 50
-# Whoever asks chooses the path; the longest honest one of a hot endpoint has an order's id.
-PATH_IN_MIND_LENGTH_MAX = 80
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -179,7 +177,7 @@ class Router(Generic[Found]):
         if known is not None:
             return known
         found = self._look(method, path)
-        if found is not None and len(path) <= PATH_IN_MIND_LENGTH_MAX:
+        if found is not None and len(path) <= limits.PATH_IN_MIND_LENGTH_MAX:
             if len(self._known) >= limits.PATHS_IN_MIND_MAX:
                 self._known.clear()
             self._known[method, path] = found

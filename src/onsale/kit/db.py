@@ -209,9 +209,7 @@ class _Connection(psycopg.AsyncConnection[TupleRow]):
     def _deallocate(self, name: bytes | None) -> Any:
         """Where psycopg lets go of a statement it prepared, or (None) of all on the connection, ours among them."""
         if name is None:
-            self._prepared_in_packets.names.clear()
-            if isinstance(self._pipeline, Packets):
-                self._pipeline.forget_all()
+            self._prepared_in_packets.forget()
         return super()._deallocate(name)
 
     async def wait(self, *args: Any, **kwargs: Any) -> Any:

@@ -28,6 +28,3 @@ class Lru(Generic[Key, Value]):
 
     def forget(self, key: Key) -> None:
         self._kept.pop(key, None)
-
-    def __len__(self) -> int:
-        return len(self._kept)

@@ -30,11 +30,21 @@ Form = tuple[str, tuple[int, ...]]
 
 
 class Prepared:
-    """The statements that one connection has prepared by `Packets`, and their names."""
+    """The statements that one connection has prepared by `Packets`, and their names.
+
+    `fresh` are on their way, and good inside their pipeline at once: had preparing one failed, all behind it would be
+    skipped.
+    """
 
     def __init__(self) -> None:
         self.names: dict[Form, bytes] = {}
+        self.fresh: dict[Form, bytes] = {}
         self._made = 0
+
+    def forget(self) -> None:
+        """The connection lets go of all of them."""
+        self.names.clear()
+        self.fresh.clear()
 
     def new_name(self) -> bytes | None:
         """For one more; None when there are as many as there may be."""
@@ -54,8 +64,7 @@ class Packets(psycopg.AsyncPipeline):
     def __init__(self, connection: psycopg.AsyncConnection[Any], prepared: Prepared) -> None:
         super().__init__(connection)
         self._prepared = prepared
-        # Good inside this pipeline at once: had preparing one failed, all behind it would be skipped.
-        self._fresh: dict[Form, bytes] = {}
+        prepared.fresh.clear()
         self._transformer = Transformer(connection)
 
     def put(self, query: str, params: Params | None) -> "Statement":
@@ -76,17 +85,12 @@ class Packets(psycopg.AsyncPipeline):
 
     def _name(self, form: Form, text: bytes) -> bytes | None:
         """The name it is prepared under, from now on if need be. None: it travels unprepared."""
-        name = self._prepared.names.get(form) or self._fresh.get(form)
+        name = self._prepared.names.get(form) or self._prepared.fresh.get(form)
         if name is None and (name := self._prepared.new_name()):
             self.pgconn.send_prepare(name, text, form[1])
             self.result_queue.append(form)  # type: ignore[arg-type]  # See `_process_results`.
-            self._fresh[form] = name
+            self._prepared.fresh[form] = name
         return name
-
-    def forget_all(self) -> None:
-        """The connection lets go of every prepared statement."""
-        self._prepared.names.clear()
-        self._fresh.clear()
 
     async def fetch(self) -> None:
         """Wait for all answers that are due. Raises the first fault among them."""
@@ -101,7 +105,7 @@ class Packets(psycopg.AsyncPipeline):
                 self._prepared.names.pop(queued.form, None)
             queued.answered(result)
         elif isinstance(queued, tuple) and isinstance(queued[0], str):
-            name = self._fresh.pop(queued, None)
+            name = self._prepared.fresh.pop(queued, None)
             super()._process_results(None, results)
             if name is not None:
                 self._prepared.names[queued] = name

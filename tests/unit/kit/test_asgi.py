@@ -221,7 +221,7 @@ def test_paths_kept_in_mind_are_bounded_in_number_and_length(monkeypatch):
         assert router.find("GET", f"/events/{number}") == (answer, {"event": str(number)})
         assert len(router._known) <= 10
     kept = dict(router._known)
-    long = "a" * asgi.PATH_IN_MIND_LENGTH_MAX
+    long = "a" * limits.PATH_IN_MIND_LENGTH_MAX
     assert router.find("GET", f"/events/{long}") == (answer, {"event": long})
     assert router.find("GET", "/nothing") is None
     assert router._known == kept
