@@ -106,6 +106,15 @@ HOLD_BATCH_MAX = 256
 # process and PostgreSQL more than a millisecond, and nobody notices a fiftieth of a second. A quiet shop never waits.
 HOLD_PACE_S = 0.02
 HOLD_BUSY_ASKS_MIN = 4
+# Batches of several shards that are ready together share a transaction. After so many shards the next leaves
+# HOLD_PACE_S later, too; one shard's batches are paced already.
+CONVOY_BUSY_SHARDS = 4
+# Nobody waits longer than this for a transaction that other shards' batches are in...
+CONVOY_LATE_S = 0.1
+# ...and it gives up a lock after this long: all of its shards then run alone...
+CONVOY_LOCK_TIMEOUT_S = 0.3
+# ...and the one that fails even so does not share for a while: longer than whoever has its locks can keep them, mostly.
+CONVOY_APART_S = 10.0
 # Requests waiting for a batch, per shard and process: a whole burst may. What turns people away is time...
 HOLD_QUEUE_MAX = HOT_REQUESTS_UNDER_WAY_MAX
 # ...for a fan who clicked has looked at a spinner long enough: who would wait, or has waited, longer is told 503.
@@ -368,6 +377,8 @@ assert CONNECTION_QUEUE_MAX < HOT_REQUESTS_UNDER_WAY_MAX, "the queue behind has 
 assert JOBS_RUNNING_MAX <= CRUNCH_WORK_MAX, "a job never finds the queue for its letter full"
 assert HOLD_AGAIN_WITHIN_S < CONNECTION_WAIT_S < LOCK_TIMEOUT_S, "nobody waits in vain for the same thing twice"
 assert 10 * HOLD_PACE_S < HOLD_WAIT_MAX_S, "pacing is no waiting"
+assert CONVOY_LATE_S < CONVOY_LOCK_TIMEOUT_S < HOLD_WAIT_MAX_S, "one shard's trouble is not heard by the others"
+assert LOCK_TIMEOUT_S < CONVOY_APART_S
 assert HOLD_WAIT_MAX_S + HOLD_AGAIN_WITHIN_S + CONNECTION_WAIT_S + DATABASE_ANSWER_WAIT_S < SHUTDOWN_GRACE_S, (
     "a hold is answered before its process goes, also when its last try meets silence"
 )

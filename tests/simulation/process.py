@@ -48,8 +48,8 @@ class Mortal(db.Database):
             yield tx
 
     @asynccontextmanager
-    async def batch(self, shard_id: ShardId | None = None) -> AsyncIterator[db.Tx]:
-        async with self._to_its_end(super().batch(shard_id)) as tx:
+    async def batch(self, *shard_ids: ShardId) -> AsyncIterator[db.Tx]:
+        async with self._to_its_end(super().batch(*shard_ids)) as tx:
             yield tx
 
     @asynccontextmanager

@@ -140,11 +140,15 @@ class Locked:
     holds: dict[int, Hold]
 
 
+NewSeat = tuple[SeatState, int | None, datetime | None, int | None]
+"""The new form of a seat: state, hold_id, held_until, order_id."""
+
+
 @dataclass(slots=True)
 class Writes:
     """What a decision changes: the new form of each row, and which seats changed hands how."""
 
-    seats: dict[int, tuple[SeatState, int | None, datetime | None, int | None]] = field(default_factory=dict)
+    seats: dict[int, NewSeat] = field(default_factory=dict)
     buyers: dict[PersonKey, Buyer] = field(default_factory=dict)
     new_buyers: dict[PersonKey, Buyer] = field(default_factory=dict)
     new_holds: list[Hold] = field(default_factory=list)

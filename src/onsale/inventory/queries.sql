@@ -1,50 +1,82 @@
--- Seats and holds: the only SQL that touches them. Every verb locks buyers, then seats in key order, then holds.
+-- Seats and holds: the only SQL that touches them. Every verb locks buyers, then seats in key order, then holds; where it
+-- acts on several shards, each of the three in the order of shards.
 -- Statements are index look-ups by array, so that no plan can turn as tables grow. A write that touches another number of
 -- rows than was meant fails (`as_many`; P0004, "assert failure", is a bug of ours), and with it the whole transaction.
 -- `now` is NULL in production, which means the shard's own clock.
 
--- name: read_sale
+-- name: read_sales
 -- The rules and the time a decision is made by. The row is never locked: it does not change while an event is on sale,
 -- except `called_off` and `stopped`, which may take effect a batch later.
-SELECT coalesce(%(now)s::timestamptz, statement_timestamp()), seats, opens_at, closes_at, hold_s, seats_per_hold,
-       seats_per_person, several_holds, called_off, stopped
+SELECT shard_id, coalesce(%(now)s::timestamptz, statement_timestamp()), seats, opens_at, closes_at, hold_s,
+       seats_per_hold, seats_per_person, several_holds, called_off, stopped
 FROM sale
-WHERE shard_id = %(shard_id)s;
+WHERE shard_id = ANY (%(shard_ids)s::bigint[]);
 
--- name: lock_buyers
+-- name: lock_askers
 -- First in the lock order: while this is held, the persons' limits and their lists of holds stand still. Who has never
 -- held anything has no row yet; `write_new_buyers` notices when two add it at once.
-SELECT person, bought, holds
-FROM buyer
-WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s::uuid[])
-ORDER BY person
-FOR UPDATE;
+-- The asks of several shards come as one flat array, which each shard cuts its own out of. What is locked within a
+-- LATERAL is never joined otherwise than shard by shard, in their order: the plan cannot turn, nor can the order of locks.
+SELECT asked.shard_id, buyer.person, buyer.bought, buyer.holds
+FROM unnest(%(shard_ids)s::bigint[], %(first_persons)s::integer[], %(last_persons)s::integer[])
+     AS asked (shard_id, first_person, last_person)
+CROSS JOIN LATERAL (
+    SELECT person, bought, holds
+    FROM buyer
+    WHERE shard_id = asked.shard_id
+      AND person = ANY ((%(persons)s::uuid[])[asked.first_person : asked.last_person])
+    ORDER BY person
+    FOR UPDATE) AS buyer;
 
 -- name: lock_seats_to_take
 -- The wanted seats that are free or run out, and those the askers' own holds carry, waiting and not skipping: a seat
 -- that another batch has locked, and in the end does not take, must not look taken. A wanted seat that does not come
 -- back is taken. Look-ups are nested and not joined: a join could be planned to read all holds of the shard.
-SELECT seat_no, change_no, tier, state, hold_id, held_until
-FROM seat
-WHERE shard_id = %(shard_id)s
-  AND seat_no = ANY (%(wanted)s::integer[] || ARRAY(
-      SELECT unnest(seats) FROM hold
-      WHERE shard_id = %(shard_id)s AND hold_id = ANY (ARRAY(
-          SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s::uuid[])))))
-  AND (state = 0
-       OR state = 1 AND held_until <= coalesce(%(now)s::timestamptz, statement_timestamp())
-       OR state = 1 AND hold_id = ANY (ARRAY(
-           SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s::uuid[]))))
-ORDER BY seat_no
-FOR UPDATE;
+SELECT asked.shard_id, seat.seat_no, seat.change_no, seat.tier, seat.state, seat.hold_id, seat.held_until
+FROM unnest(%(shard_ids)s::bigint[], %(first_persons)s::integer[], %(last_persons)s::integer[],
+            %(first_seats)s::integer[], %(last_seats)s::integer[])
+     AS asked (shard_id, first_person, last_person, first_seat, last_seat)
+CROSS JOIN LATERAL (
+    SELECT seat_no, change_no, tier, state, hold_id, held_until
+    FROM seat
+    WHERE shard_id = asked.shard_id
+      AND seat_no = ANY ((%(wanted)s::integer[])[asked.first_seat : asked.last_seat] || ARRAY(
+          SELECT unnest(seats) FROM hold
+          WHERE shard_id = asked.shard_id AND hold_id = ANY (ARRAY(
+              SELECT unnest(holds) FROM buyer
+              WHERE shard_id = asked.shard_id
+                AND person = ANY ((%(persons)s::uuid[])[asked.first_person : asked.last_person])))))
+      AND (state = 0
+           OR state = 1 AND held_until <= coalesce(%(now)s::timestamptz, statement_timestamp())
+           OR state = 1 AND hold_id = ANY (ARRAY(
+               SELECT unnest(holds) FROM buyer
+               WHERE shard_id = asked.shard_id
+                 AND person = ANY ((%(persons)s::uuid[])[asked.first_person : asked.last_person]))))
+    ORDER BY seat_no
+    FOR UPDATE) AS seat;
 
--- name: lock_holds_of_buyers
+-- name: lock_holds_of_askers
 -- Last in the lock order: the holds the askers have, which this batch may replace.
-SELECT hold_id, person, state, seats, tiers, expires_at, max_until, key_hash
-FROM hold
-WHERE shard_id = %(shard_id)s AND hold_id = ANY (ARRAY(
-    SELECT unnest(holds) FROM buyer WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s::uuid[])))
-ORDER BY hold_id
+SELECT asked.shard_id, hold.hold_id, hold.person, hold.state, hold.seats, hold.tiers, hold.expires_at, hold.max_until,
+       hold.key_hash
+FROM unnest(%(shard_ids)s::bigint[], %(first_persons)s::integer[], %(last_persons)s::integer[])
+     AS asked (shard_id, first_person, last_person)
+CROSS JOIN LATERAL (
+    SELECT hold_id, person, state, seats, tiers, expires_at, max_until, key_hash
+    FROM hold
+    WHERE shard_id = asked.shard_id AND hold_id = ANY (ARRAY(
+        SELECT unnest(holds) FROM buyer
+        WHERE shard_id = asked.shard_id
+          AND person = ANY ((%(persons)s::uuid[])[asked.first_person : asked.last_person])))
+    ORDER BY hold_id
+    FOR UPDATE) AS hold;
+
+-- name: lock_buyers
+-- Persons whose orders are taken back.
+SELECT person, bought, holds
+FROM buyer
+WHERE shard_id = %(shard_id)s AND person = ANY (%(persons)s::uuid[])
+ORDER BY person
 FOR UPDATE;
 
 -- name: lock_buyers_of_holds
@@ -96,27 +128,32 @@ FOR UPDATE;
 -- name: write_seats
 -- Every change raises the seat's change number, so that caches and maps only move forward. A batch has few different
 -- deadlines: each travels once, and a seat names its own by its place among them.
+-- An upsert that never inserts: of all forms of an UPDATE from a list it is the only one that can be planned in one way
+-- alone, a look-up by key for each row. A row that was not there would begin with change number 0, is not counted as
+-- written, and so fails the batch.
 WITH written AS (
-    UPDATE seat
-    SET state = new.state, hold_id = new.hold_id, held_until = (%(moments)s::timestamptz[])[new.until],
-        order_id = new.order_id, change_no = seat.change_no + 1
-    FROM unnest(%(seat_nos)s::integer[], %(states)s::smallint[], %(hold_ids)s::bigint[], %(untils)s::integer[],
-                %(order_ids)s::bigint[]) AS new (seat_no, state, hold_id, until, order_id)
-    WHERE seat.shard_id = %(shard_id)s AND seat.seat_no = new.seat_no AND seat.seat_no = ANY (%(seat_nos)s::integer[])
-    RETURNING true)
-SELECT as_many(count(*), cardinality(%(seat_nos)s::integer[]), 'P0004') FROM written;
+    INSERT INTO seat (shard_id, seat_no, tier, state, hold_id, held_until, order_id)
+    SELECT new.shard_id, new.seat_no, 0, new.state, new.hold_id, (%(moments)s::timestamptz[])[new.until], new.order_id
+    FROM unnest(%(shard_ids)s::bigint[], %(seat_nos)s::integer[], %(states)s::smallint[], %(hold_ids)s::bigint[],
+                %(untils)s::integer[], %(order_ids)s::bigint[])
+         AS new (shard_id, seat_no, state, hold_id, until, order_id)
+    ON CONFLICT (shard_id, seat_no) DO UPDATE
+    SET state = excluded.state, hold_id = excluded.hold_id, held_until = excluded.held_until,
+        order_id = excluded.order_id, change_no = seat.change_no + 1
+    RETURNING change_no)
+SELECT as_many(count(*) FILTER (WHERE change_no > 0), cardinality(%(seat_nos)s::integer[]), 'P0004') FROM written;
 
 -- name: write_new_holds
 -- Seats and tiers of all holds travel as one flat array each and are cut by their lengths: arrays of arrays must be
 -- rectangular in PostgreSQL.
 WITH written AS (
     INSERT INTO hold (shard_id, hold_id, person, seats, tiers, expires_at, max_until, key_hash)
-    SELECT %(shard_id)s, new.hold_id, new.person,
+    SELECT new.shard_id, new.hold_id, new.person,
            (%(seats)s::integer[])[new.first : new.last], (%(tiers)s::smallint[])[new.first : new.last],
            (%(moments)s::timestamptz[])[new.expiry], (%(moments)s::timestamptz[])[new.bound], decode(new.key_hash, 'hex')
-    FROM unnest(%(hold_ids)s::bigint[], %(persons)s::uuid[], %(firsts)s::integer[], %(lasts)s::integer[],
-                %(expiries)s::integer[], %(bounds)s::integer[], %(key_hashes)s::text[])
-         AS new (hold_id, person, first, last, expiry, bound, key_hash)
+    FROM unnest(%(shard_ids)s::bigint[], %(hold_ids)s::bigint[], %(persons)s::uuid[], %(firsts)s::integer[],
+                %(lasts)s::integer[], %(expiries)s::integer[], %(bounds)s::integer[], %(key_hashes)s::text[])
+         AS new (shard_id, hold_id, person, first, last, expiry, bound, key_hash)
     RETURNING true)
 SELECT as_many(count(*), cardinality(%(hold_ids)s::bigint[]), 'P0004') FROM written;
 
@@ -132,14 +169,15 @@ WITH written AS (
 SELECT as_many(count(*), cardinality(%(hold_ids)s::bigint[]), 'P0004') FROM written;
 
 -- name: write_new_buyers
--- A person's first hold at this event. Fewer rows than meant (40001, "serialization failure"): another batch added one of
+-- A person's first hold at an event. Fewer rows than meant (40001, "serialization failure"): another batch added one of
 -- them since we looked, and this one begins anew, with that row locked. Keys are added in order, so that two batches do not
 -- wait for each other in a circle.
 WITH written AS (
     INSERT INTO buyer (shard_id, person, bought, holds)
-    SELECT %(shard_id)s, new.person, new.bought, new.holds::bigint[]
-    FROM unnest(%(persons)s::uuid[], %(bought)s::integer[], %(holds)s::text[]) AS new (person, bought, holds)
-    ORDER BY new.person
+    SELECT new.shard_id, new.person, new.bought, new.holds::bigint[]
+    FROM unnest(%(shard_ids)s::bigint[], %(persons)s::uuid[], %(bought)s::integer[], %(holds)s::text[])
+         AS new (shard_id, person, bought, holds)
+    ORDER BY new.shard_id, new.person
     ON CONFLICT DO NOTHING
     RETURNING true)
 SELECT as_many(count(*), cardinality(%(persons)s::uuid[]), '40001') FROM written;

@@ -45,8 +45,8 @@ async def extend(
     """
     locked = await store.lock_holds(tx, shard_id, hold_ids, now)
     answers, writes = decide_extensions(hold_ids, at_least_s, locked)
-    await store.write(tx, shard_id, writes)
-    await changes.record(tx, shard_id, writes)
+    await store.write(tx, {shard_id: writes})
+    await changes.record(tx, {shard_id: writes})
     return answers
 
 
@@ -57,8 +57,8 @@ async def prolong(
     locked = await store.lock_holds(tx, shard_id, [ask.hold_id for ask in asks], now)
     hold_ids = owned(asks, locked)
     answers, writes = decide_extensions(hold_ids, at_least_s, locked)
-    await store.write(tx, shard_id, writes)
-    await changes.record(tx, shard_id, writes)
+    await store.write(tx, {shard_id: writes})
+    await changes.record(tx, {shard_id: writes})
     views = {
         hold_id: HoldExpired() if hold is None else HoldView(shard_id, hold, True, locked.now)
         for hold_id, hold in zip(hold_ids, answers, strict=True)
@@ -72,8 +72,8 @@ async def confirm(
     """Sell the seats of each hold to its order (hold -> order); None for a hold that lost a seat meanwhile."""
     locked = await store.lock_holds(tx, shard_id, list(orders), now)
     answers, writes = decide_confirmations(orders, locked)
-    await store.write(tx, shard_id, writes)
-    await changes.record(tx, shard_id, writes)
+    await store.write(tx, {shard_id: writes})
+    await changes.record(tx, {shard_id: writes})
     return answers
 
 
@@ -83,8 +83,8 @@ async def release(
     """Let go of each hold, in whatever state it is by now; HoldNotFound for somebody else's, which stays."""
     locked = await store.lock_holds(tx, shard_id, [ask.hold_id for ask in asks], now)
     _, writes = decide_releases(owned(asks, locked), locked)
-    await store.write(tx, shard_id, writes)
-    await changes.record(tx, shard_id, writes)
+    await store.write(tx, {shard_id: writes})
+    await changes.record(tx, {shard_id: writes})
     return [None if is_owner(ask, locked) else HoldNotFound() for ask in asks]
 
 
@@ -94,8 +94,8 @@ async def take_back(
     """Put the seats an order bought back on sale; how many still were the order's."""
     locked = await store.lock_sold(tx, shard_id, person, order_id, seat_nos)
     count, writes = decide_returns(locked)
-    await store.write(tx, shard_id, writes)
-    await changes.record(tx, shard_id, writes)
+    await store.write(tx, {shard_id: writes})
+    await changes.record(tx, {shard_id: writes})
     return count
 
 
@@ -112,8 +112,8 @@ async def block(
     answers, writes = (decide_blocks if blocked else decide_unblocks)(seat_nos, locked)
     if isinstance(answers, Refused):
         raise problem_of(answers)
-    await store.write(tx, shard_id, writes)
-    await changes.record(tx, shard_id, writes)
+    await store.write(tx, {shard_id: writes})
+    await changes.record(tx, {shard_id: writes})
     return answers
 
 
@@ -132,7 +132,7 @@ async def sweep(database: db.Database, changes: Changes, now: datetime | None = 
         async with database.batch(shard_id) as tx:
             locked = await store.lock_holds(tx, shard_id, hold_ids, now)
             count, writes = decide_expiries(hold_ids, locked)
-            await store.write(tx, shard_id, writes)
-            await changes.record(tx, shard_id, writes)
+            await store.write(tx, {shard_id: writes})
+            await changes.record(tx, {shard_id: writes})
             swept += count
     return swept

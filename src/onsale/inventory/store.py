@@ -3,12 +3,12 @@
 Arrays travel as text (`db.array`) and are cast in the SQL.
 """
 
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate
-from typing import Any, LiteralString
+from itertools import accumulate, chain
+from typing import Any
 
-from onsale.inventory.model import Buyer, Hold, HoldState, Locked, Sale, Seat, SeatState, Writes, in_hand
+from onsale.inventory.model import Ask, Buyer, Hold, HoldState, Locked, NewSeat, Sale, Seat, SeatState, Writes, in_hand
 from onsale.kit import db
 from onsale.kit.ids import PersonKey, ShardId
 
@@ -22,22 +22,47 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 async def lock_for_asks(
-    tx: db.Tx, shard_id: ShardId, persons: Sequence[PersonKey], wanted: Sequence[int], now: datetime | None
-) -> tuple[Sale, Locked] | None:
-    """Lock what a batch of asks depends on, in one round trip on a pipelined `tx`. None: nothing is on sale here.
+    tx: db.Tx, asks: Mapping[ShardId, Sequence[Ask]], now: datetime | None
+) -> dict[ShardId, tuple[Sale, Locked]]:
+    """Lock what a batch of asks depends on, in one round trip on a pipelined `tx`. Without shards with nothing on sale.
 
     The time is read last, when all locks are held: a batch that waited decides by the time at which it has them, so
     that no hold begins before the one it follows has ended.
     """
-    named = {"shard_id": shard_id, "persons": _persons(persons), "wanted": db.array(wanted), "now": now}
-    buyers = await tx.execute(SQL.lock_buyers, named)
+    shard_ids = sorted(asks)
+    persons = [[ask.person for ask in asks[shard_id]] for shard_id in shard_ids]
+    wanted = [[seat_no for ask in asks[shard_id] for seat_no in ask.seats] for shard_id in shard_ids]
+    named = {"shard_ids": db.array(shard_ids), "now": now}
+    named |= {"persons": _persons(chain(*persons)), **_cuts(persons, "first_persons", "last_persons")}
+    named |= {"wanted": db.array(chain(*wanted)), **_cuts(wanted, "first_seats", "last_seats")}
+    buyers = await tx.execute(SQL.lock_askers, named)
     seats = await tx.execute(SQL.lock_seats_to_take, named)
-    holds = await tx.execute(SQL.lock_holds_of_buyers, named)
-    sale = await tx.execute(SQL.read_sale, named)
-    row = await sale.fetchone()
-    if row is None:
-        return None
-    return Sale(*row[1:]), _locked(row[0], await buyers.fetchall(), await seats.fetchall(), await holds.fetchall())
+    holds = await tx.execute(SQL.lock_holds_of_askers, named)
+    sales = await tx.execute(SQL.read_sales, named)
+    rows = {row[0]: row[1:] for row in await sales.fetchall()}
+    found = [_by_shard(shard_ids, await part.fetchall()) for part in (buyers, seats, holds)]
+    return {
+        shard_id: (Sale(*rows[shard_id][1:]), _locked(rows[shard_id][0], *(part[shard_id] for part in found)))
+        for shard_id in shard_ids
+        if shard_id in rows
+    }
+
+
+def _cuts(parts: Sequence[Sequence[object]], first: str, last: str) -> dict[str, str]:
+    """Where each part lies in the flat array of all: its first and last index, from 1."""
+    lasts = list(accumulate(map(len, parts)))
+    return {
+        first: db.array(end - len(part) + 1 for part, end in zip(parts, lasts, strict=True)),
+        last: db.array(lasts),
+    }
+
+
+def _by_shard(shard_ids: Iterable[ShardId], rows: Iterable[Sequence[Any]]) -> dict[ShardId, list[Sequence[Any]]]:
+    """Rows that begin with their shard, without it."""
+    found: dict[ShardId, list[Sequence[Any]]] = {shard_id: [] for shard_id in shard_ids}
+    for row in rows:
+        found[row[0]].append(row[1:])
+    return found
 
 
 async def lock_holds(tx: db.Tx, shard_id: ShardId, hold_ids: Sequence[int], now: datetime | None) -> Locked:
@@ -66,11 +91,11 @@ async def lock_sold(tx: db.Tx, shard_id: ShardId, person: PersonKey, order_id: i
 
 async def lock_seats(tx: db.Tx, shard_id: ShardId, seat_nos: Sequence[int], now: datetime | None) -> Locked | None:
     """Lock seats by their numbers, whoever has them. None: nothing is on sale here."""
-    named = {"shard_id": shard_id, "seat_nos": db.array(seat_nos), "now": now}
+    named = {"shard_id": shard_id, "seat_nos": db.array(seat_nos)}
     seats = await tx.execute(SQL.lock_seats, named)
-    sale = await tx.execute(SQL.read_sale, named)
+    sale = await tx.execute(SQL.read_sales, {"shard_ids": db.array([shard_id]), "now": now})
     row = await sale.fetchone()
-    return None if row is None else _locked(row[0], [], await seats.fetchall(), [])
+    return None if row is None else _locked(row[1], [], await seats.fetchall(), [])
 
 
 def _locked(now: datetime, buyers: list[Any], seats: list[Any], holds: list[Any]) -> Locked:
@@ -87,22 +112,34 @@ def _hold(row: Sequence[Any]) -> Hold:
     return Hold(hold_id, person, HoldState(state), tuple(seats), tuple(tiers), expires_at, max_until, key_hash)
 
 
-async def write(tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:
-    """Write what was decided, tables in the order they were locked.
+async def write(tx: db.Tx, written: Mapping[ShardId, Writes]) -> None:
+    """Write what was decided on each shard, tables in the order they were locked.
 
     Nothing is waited for: on a pipelined `tx` it travels with the COMMIT. A write that touches another number of rows
     than were meant fails there. Raises db.Contended, there, when another batch has added a new buyer since we looked.
     """
-    statements: tuple[tuple[LiteralString, Sized, Callable[[], dict[str, Any]]], ...] = (
-        (SQL.write_new_buyers, writes.new_buyers, lambda: _buyer_arrays(writes.new_buyers.values())),
-        (SQL.write_buyers, writes.buyers, lambda: _buyer_arrays(writes.buyers.values())),
-        (SQL.write_seats, writes.seats, lambda: _seat_arrays(writes)),
-        (SQL.write_new_holds, writes.new_holds, lambda: _new_hold_arrays(writes.new_holds)),
-        (SQL.write_holds, writes.holds, lambda: _hold_arrays(writes.holds.values())),
-    )
-    for query, rows, arrays in statements:
-        if rows:
-            await tx.execute(query, {"shard_id": shard_id, **arrays()})
+    new_buyers = [(shard_id, buyer) for shard_id, writes in written.items() for buyer in writes.new_buyers.values()]
+    seats = [(shard_id, *seat) for shard_id, writes in written.items() for seat in writes.seats.items()]
+    new_holds = [(shard_id, hold) for shard_id, writes in written.items() for hold in writes.new_holds]
+    if new_buyers:
+        arrays = _buyer_arrays([buyer for _, buyer in new_buyers])
+        await tx.execute(SQL.write_new_buyers, {"shard_ids": _shards(new_buyers), **arrays})
+    for shard_id, writes in written.items():
+        if writes.buyers:
+            arrays = _buyer_arrays(writes.buyers.values())
+            await tx.execute(SQL.write_buyers, {"shard_id": shard_id, **arrays})
+    if seats:
+        await tx.execute(SQL.write_seats, {"shard_ids": _shards(seats), **_seat_arrays(seats)})
+    if new_holds:
+        arrays = _new_hold_arrays([hold for _, hold in new_holds])
+        await tx.execute(SQL.write_new_holds, {"shard_ids": _shards(new_holds), **arrays})
+    for shard_id, writes in written.items():
+        if writes.holds:
+            await tx.execute(SQL.write_holds, {"shard_id": shard_id, **_hold_arrays(writes.holds.values())})
+
+
+def _shards(rows: Iterable[Sequence[Any]]) -> str:
+    return db.array(row[0] for row in rows)
 
 
 def _persons(persons: Iterable[PersonKey]) -> str:
@@ -132,11 +169,11 @@ def _buyer_arrays(buyers: Iterable[Buyer]) -> dict[str, Any]:
     }
 
 
-def _seat_arrays(writes: Writes) -> dict[str, Any]:
+def _seat_arrays(seats: Sequence[tuple[ShardId, int, NewSeat]]) -> dict[str, Any]:
     moments = _Moments()
-    states, hold_ids, untils, order_ids = zip(*writes.seats.values(), strict=True)
+    states, hold_ids, untils, order_ids = zip(*(form for _, _, form in seats), strict=True)
     return {
-        "seat_nos": db.array(writes.seats),
+        "seat_nos": db.array(seat_no for _, seat_no, _ in seats),
         "states": db.array(map(int, states)),
         "hold_ids": db.array(hold_ids),
         "untils": db.array(map(moments.place, untils)),

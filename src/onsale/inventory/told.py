@@ -5,8 +5,9 @@ is found by the healer, who reads the facts.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from onsale import limits
 from onsale.inventory.cache import MapCache
@@ -14,7 +15,7 @@ from onsale.inventory.facts import SeatsBlocked, SeatsHeld, SeatsReleased, Seats
 from onsale.inventory.mirror import pack_changes, tag_of, word_of
 from onsale.inventory.model import SeatState, Writes
 from onsale.kit import db, telemetry
-from onsale.kit.facts import Facts
+from onsale.kit.facts import Fact, Facts
 from onsale.kit.ids import ShardId
 from onsale.kit.problems import Unavailable
 
@@ -83,14 +84,15 @@ class Changes:
         self._facts = facts
         self._tell = tell
 
-    async def record(self, tx: db.Tx, shard_id: ShardId, writes: Writes) -> None:
-        """Say which seats changed hands: one fact per kind of change and batch; the map hears it after the commit."""
-        seats = writes.by_state()
-        for state, kind in _FACTS.items():
-            if state in seats:
-                await self._facts.record(tx, kind(shard_id=shard_id, seats=seats[state]))
-        if changes := changes_of(writes):
-            db.after_commit(tx, lambda: self._tell(shard_id, changes))
+    async def record(self, tx: db.Tx, written: Mapping[ShardId, Writes]) -> None:
+        """Say which seats changed hands: a fact per shard, kind of change and batch; maps hear it after the commit."""
+        facts: list[Fact] = []
+        for shard_id, writes in written.items():
+            seats = writes.by_state()
+            facts += [kind(shard_id=shard_id, seats=seats[state]) for state, kind in _FACTS.items() if state in seats]
+            if changes := changes_of(writes):
+                db.after_commit(tx, partial(self._tell, shard_id, changes))
+        await self._facts.record(tx, *facts)
 
 
 def changes_of(writes: Writes) -> list[Change]:

@@ -279,10 +279,10 @@ def _hear(error: Exception, heard_by: Iterable[Waiting[Ask, Answer]]) -> None:
     """Tell those who have no answer yet."""
     for waiting in heard_by:
         if not waiting.future.done():
-            waiting.future.set_exception(_own_copy(error))
+            waiting.future.set_exception(own_copy(error))
 
 
-def _own_copy(error: Exception) -> Exception:
+def own_copy(error: Exception) -> Exception:
     """One exception object raised in many tasks would pile up their tracebacks. What it carries goes along."""
     try:
         return _caused(copy(error), error)

@@ -96,7 +96,7 @@ class Database:
         self, write_url: str, read_url: str = "", *, connections_max: int = limits.WRITE_CONNECTIONS_MAX
     ) -> None:
         self._write = _Pool(write_url, "write", connections_max, read_only=False)
-        self._batch = _Pool(write_url, "batch", limits.BATCH_CONNECTIONS_MAX, read_only=False)
+        self._batch = _Pool(write_url, "batch", limits.BATCH_CONNECTIONS_MAX, read_only=False, plan=SQL.plan_once)
         self._read = _Pool(read_url or write_url, "read", limits.READ_CONNECTIONS_MAX, read_only=True)
         self._probing: asyncio.Task[bool] | None = None
 
@@ -132,9 +132,15 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def batch(self, shard_id: ShardId | None = None) -> AsyncIterator[Tx]:
-        """The same for a batch of requests that travel together, on connections that nothing else uses."""
+    async def batch(self, *shard_ids: ShardId) -> AsyncIterator[Tx]:
+        """The same for a batch of requests that travel together, on connections that nothing else uses.
+
+        Where it concerns several shards, it waits for no lock longer than CONVOY_LOCK_TIMEOUT_S: the others wait, too.
+        """
         async with _pipelined(self._batch) as connection:
+            if len(shard_ids) > 1:
+                milliseconds = f"{limits.CONVOY_LOCK_TIMEOUT_S * 1000:.0f}"
+                await connection.execute(SQL.wait_briefly, {"milliseconds": milliseconds})
             yield connection
 
     @asynccontextmanager
@@ -261,8 +267,10 @@ class _BinaryCursor(psycopg.AsyncCursor[TupleRow]):
 class _Pool(AsyncConnectionPool[_Connection]):
     """Remembers how the last attempt to connect ended, for who waited in vain: is PostgreSQL away, or only crowded?"""
 
-    def __init__(self, url: str, name: str, connections_max: int, *, read_only: bool) -> None:
+    def __init__(self, url: str, name: str, connections_max: int, *, read_only: bool, plan: LiteralString = "") -> None:
+        """`plan` says when plans are made, to a PostgreSQL whose plans are good in tables it does not know yet."""
         self.read_only = read_only
+        self._plan = plan
         self.away = True  # Until it has been reached once.
         bounds = {"prepare_threshold": 2, "connect_timeout": limits.CONNECT_TIMEOUT_S, **_KEEPALIVES}
         super().__init__(
@@ -284,6 +292,8 @@ class _Pool(AsyncConnectionPool[_Connection]):
         self.away = False
         if connection.info.server_version < ARRAYS_ALWAYS_IN_INDEX_SINCE:
             await connection.execute(SQL.plan_each_time)
+        elif self._plan:
+            await connection.execute(self._plan)
 
     async def _missed(self, pool: object) -> None:
         self.away = True

@@ -44,12 +44,19 @@ class Facts:
                 self._hearers.setdefault(kind.__name__, []).append(name)
                 self._jobs.register(name, _decoding(kind, function))
 
-    async def record(self, tx: db.Tx, fact: Fact) -> None:
-        """Write the fact and the jobs of its hearers; all of it is true when `tx` commits."""
-        kind, text = type(fact).__name__, msgspec.json.encode(fact).decode()
-        await tx.execute(SQL.record_fact, {"shard_id": fact.shard_id, "kind": kind, "body": text})
-        for hearer in self._hearers.get(kind, ()):
-            await self._jobs.defer(tx, hearer, msgspec.to_builtins(fact))
+    async def record(self, tx: db.Tx, *facts: Fact) -> None:
+        """Write the facts and the jobs of their hearers; all of it is true when `tx` commits."""
+        if not facts:
+            return
+        named = {
+            "shard_ids": [fact.shard_id for fact in facts],
+            "kinds": [type(fact).__name__ for fact in facts],
+            "bodies": [msgspec.json.encode(fact).decode() for fact in facts],
+        }
+        await tx.execute(SQL.record_facts, named)
+        for fact in facts:
+            for hearer in self._hearers.get(type(fact).__name__, ()):
+                await self._jobs.defer(tx, hearer, msgspec.to_builtins(fact))
 
 
 def _decoding(kind: type[Fact], function: Hearer) -> Callable[[dict[str, Any]], Awaitable[None]]:

@@ -5,6 +5,15 @@
 -- each time costs some tens of microseconds, and sees how large the table is now.
 SET plan_cache_mode = force_custom_plan;
 
+-- name: plan_once
+-- Statements of batches look rows up by key in any plan (tests/integration/inventory/test_plans.py). Left to choose, PostgreSQL
+-- would plan many of them anew each time, which costs a small batch more than running it.
+SET plan_cache_mode = force_generic_plan;
+
+-- name: wait_briefly
+-- A transaction of several shards gives up early on the lock of one, for the sake of the others.
+SELECT set_config('lock_timeout', %(milliseconds)s, true);
+
 -- name: begin
 -- A pipelined transaction begins and ends with statements like any other, so that they travel with their neighbours.
 BEGIN;
@@ -13,9 +22,10 @@ BEGIN;
 -- In a transaction that has failed this is never reached: a pipeline skips what follows an error.
 COMMIT;
 
--- name: record_fact
+-- name: record_facts
 -- One row per batch of changes, in the transaction of the change, so that a fact exists exactly when it is true.
-INSERT INTO fact (shard_id, kind, body) VALUES (%(shard_id)s, %(kind)s, %(body)s::jsonb);
+INSERT INTO fact (shard_id, kind, body)
+SELECT * FROM unnest(%(shard_ids)s::bigint[], %(kinds)s::text[], %(bodies)s::jsonb[]);
 
 -- name: follow_facts
 -- Ids commit out of order, so "greater than the last id" would lose facts. A row is read once its transaction lies below

@@ -30,13 +30,14 @@ class Watched(Taker):
         super().__init__(shop.database, shop.inventory.changes)
         self.runs = []
 
-    async def take_batch(self, shard_id, asks, now=None):
+    async def take_batches(self, asks, now=None):
+        count = sum(map(len, asks.values()))
         try:
-            answers = await super().take_batch(shard_id, asks, now)
+            answers = await super().take_batches(asks, now)
         except Exception as error:
-            self.runs.append((len(asks), type(error)))
+            self.runs.append((count, type(error)))
             raise
-        self.runs.append((len(asks), None))
+        self.runs.append((count, None))
         return answers
 
 

@@ -235,9 +235,9 @@ async def test_the_sweep_takes_many_shards_and_no_more_than_its_batch(shop, data
 async def test_time_is_a_value_where_a_test_gives_it(shop):
     taker, later = Taker(shop.database, shop.inventory.changes), clock.utcnow() + timedelta(seconds=400)
     await shop.hold(ANN, 1)
-    [taken] = await taker.take_batch(shop.shard_id, [Ask(BOB, (1,), new_id())])
+    [taken] = (await taker.take_batches({shop.shard_id: [Ask(BOB, (1,), new_id())]}))[shop.shard_id]
     assert isinstance(taken, SeatsTaken)
-    [view] = await taker.take_batch(shop.shard_id, [Ask(BOB, (1,), new_id())], later)
+    [view] = (await taker.take_batches({shop.shard_id: [Ask(BOB, (1,), new_id())]}, later))[shop.shard_id]
     assert isinstance(view, HoldView)
     assert view.now == later and view.hold.expires_at == later + timedelta(seconds=300)
     assert await settle.sweep(shop.database, shop.inventory.changes, later) == 1
@@ -354,7 +354,8 @@ async def test_a_refused_ask_does_not_fail_its_neighbours_in_a_batch(shop):
         Ask(new_person(), tuple(range(20, 40)), new_id()),
         Ask(new_person(), (3,), new_id()),
     ]
-    answers = await Taker(shop.database, shop.inventory.changes).take_batch(shop.shard_id, asks)
+    taker = Taker(shop.database, shop.inventory.changes)
+    answers = (await taker.take_batches({shop.shard_id: asks}))[shop.shard_id]
     kinds = [getattr(answer, "code", "held") for answer in answers]
     assert kinds == ["held", "unknown_seat", "seats_taken", "too_many_seats", "held"]
     assert await shop.seats(1, 2, 3, 9, 10, 20) == "hhhhff"

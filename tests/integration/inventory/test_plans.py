@@ -19,8 +19,9 @@ from onsale.kit import db
 pytestmark = pytest.mark.anyio
 
 STATEMENTS = (
-    *("lock_buyers", "lock_seats_to_take", "lock_holds_of_buyers", "lock_buyers_of_holds", "lock_seats_of_holds"),
-    *("lock_holds", "lock_sold_seats", "lock_seats", "write_seats", "write_holds", "write_buyers"),
+    *("lock_askers", "lock_seats_to_take", "lock_holds_of_askers", "lock_buyers", "lock_buyers_of_holds"),
+    *("lock_seats_of_holds", "lock_holds", "lock_sold_seats", "lock_seats"),
+    *("write_seats", "write_holds", "write_buyers"),
     *("read_hold", "holds_of_person", "holds_past_deadline", "forget_ended_holds", "seats_as_they_are"),
 )
 SMALL, LARGE = 64, 128
@@ -33,6 +34,8 @@ GIVEN = {
     "person": PERSONS[0],
     "persons": PERSONS,
     "wanted": [70_001, 70_002, 70_003],
+    **{key: [1, 2] for key in ("first_persons", "first_seats")},
+    **{key: [1, 3] for key in ("last_persons", "last_seats")},
     "seat_nos": [70_001, 70_002, 70_003],
     "hold_id": IDS[0],
     "hold_ids": IDS,
@@ -62,7 +65,7 @@ WHERE shard_id = {shard};
 
 def explain(connection, name, shard_id):
     """The plan that a prepared statement of the product would have on this connection."""
-    given = {"shard_id": shard_id} | GIVEN
+    given = {"shard_id": shard_id, "shard_ids": [shard_id, SMALL]} | GIVEN
     order: list[str] = []
 
     def numbered(match):

@@ -306,11 +306,11 @@ async def test_who_hears_is_said_once(jobs):
         told.tell({LampBroken: (hear,)})
 
 
-async def read_lamps(reader):
-    """The next there are. Other databases of the server have transactions, too, and facts wait for their end."""
+async def read_lamps(reader, count=1):
+    """The next so many. Other databases of the server have transactions, too, and facts wait for their end."""
     lamps: list[int] = []
-    while not lamps:
-        lamps = [fact.lamp for fact in await reader.read()]
+    while len(lamps) < count:
+        lamps += [fact.lamp for fact in await reader.read()]
         await asyncio.sleep(0.01)
     return lamps
 
@@ -325,7 +325,7 @@ async def test_a_reader_knows_how_far_it_has_read(database, plain):
         assert await reader.read() == [], "an earlier transaction may still commit"
         ahead = reader.ahead
         assert reader.horizon < ahead
-    assert await read_lamps(reader) == [1, 2]
+    assert await read_lamps(reader, 2) == [1, 2]
     assert reader.horizon >= ahead and not reader.full
 
 

@@ -51,9 +51,10 @@ def test_a_picture_and_what_is_heard_after_it_are_a_fresh_picture(tmp_path):
 
 
 def led_all_the_way(client, address, event):
-    """Take seats and give them back. What the line tells of it must make a fresh picture; False: it tells to take one."""
+    """Take seats and give them back: what the line tells of it makes a fresh picture. False: it tells to take one."""
     hold(client, event, 1)
-    with following(client, address, event) as (line, version, states):
+    with following(client, address, event) as (line, begun, states):
+        version = begun
         seats = hold(client, event, 2) | hold(client, event, 3)
         [mine] = client.get(f"/api/v1/events/{event}/holds/mine").json()["items"]
         client.delete(f"/api/v1/holds/{mine['id']}")
