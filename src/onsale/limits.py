@@ -158,6 +158,9 @@ MAP_KEPT_S = 3_600
 MAP_MISSED_KEPT_S = 90
 # ...and so many of them: half a million changed seats. Beyond it the map is begun again.
 MAP_MISSED_MAX_BYTES = 8_000_000
+# Changes are told to the map together, this long after the first of them: who asked for the seats is answered before,
+# and a rush tells less often. A tenth of what a released seat may take to be takeable everywhere.
+MAP_TELL_AFTER_S = 0.01
 # Commits waiting to be told, in seats: some seconds of the busiest on-sale. Beyond it they are dropped, and healed.
 MAP_OUTBOX_SEATS_MAX = 100_000
 # What waits for a shard travels in one script call, while which Redis does nothing else: a few milliseconds.

@@ -14,7 +14,7 @@ from onsale.inventory.cache import MapCache
 from onsale.inventory.facts import SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold
 from onsale.inventory.mirror import pack_changes, tag_of, word_of
 from onsale.inventory.model import SeatState, Writes
-from onsale.kit import db, telemetry
+from onsale.kit import clock, db, telemetry
 from onsale.kit.facts import Fact, Facts
 from onsale.kit.ids import ShardId
 from onsale.kit.problems import Unavailable
@@ -52,6 +52,7 @@ class Outbox:
         try:
             while True:
                 await self._wake.wait()
+                await clock.sleep(limits.MAP_TELL_AFTER_S)
                 self._wake.clear()
                 await self._send()
         finally:

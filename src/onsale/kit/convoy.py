@@ -68,22 +68,46 @@ class Convoy(Generic[Ask, Answer]):
         self._waiting: deque[_Part[Ask, Answer]] = deque()
         self._asks_waiting = 0
         self._leaving: asyncio.Task[None] | None = None
+        self._one_alone = False
         self._apart_until: Lru[ShardId, float] = Lru(limits.SHARDS_IN_MIND_MAX)
         self._sizes = convoy_size.labels(name)
 
     async def ride(self, shard_id: ShardId, asks: Sequence[Ask]) -> Answers[Answer]:
         """The answers to a batch, one batch of a shard at a time. Raises what its transaction raised."""
         if clock.monotonic() < (self._apart_until.get(shard_id) or 0.0):
-            return (await self._run({shard_id: asks}))[shard_id]
+            return await self._alone(shard_id, asks)
+        if self._leaving is None and not self._one_alone:
+            return await self._first(shard_id, asks)
         part = _Part[Ask, Answer](shard_id, asks, asyncio.get_running_loop().create_future())
         self._waiting.append(part)
         self._asks_waiting += len(asks)
-        if self._leaving is None:
-            self._leaving = tasks.spawn(self._leave(), name=f"convoys {self._name}")
         try:
             return await part.future
         finally:
             del part  # As in `Coalescer.ask`: what it raises must not keep itself.
+
+    async def _first(self, shard_id: ShardId, asks: Sequence[Ask]) -> Answers[Answer]:
+        """Who finds the road empty drives at once and by itself: a turn of a busy loop takes milliseconds."""
+        self._one_alone = True
+        late = asyncio.get_running_loop().call_later(limits.CONVOY_LATE_S, self._let_others_go)
+        try:
+            return await self._alone(shard_id, asks)
+        finally:
+            late.cancel()
+            self._let_others_go()
+
+    def _let_others_go(self) -> None:
+        self._one_alone = False
+        if self._waiting and self._leaving is None:
+            self._leaving = tasks.spawn(self._leave(), name=f"convoys {self._name}")
+
+    async def _alone(self, shard_id: ShardId, asks: Sequence[Ask]) -> Answers[Answer]:
+        try:
+            return (await self._run({shard_id: asks}))[shard_id]
+        except Exception as error:
+            if not isinstance(error, _NOBODYS_DOING):
+                self._apart_until.put(shard_id, clock.monotonic() + limits.CONVOY_APART_S)
+            raise
 
     async def _leave(self) -> None:
         try:
@@ -119,22 +143,28 @@ class Convoy(Generic[Ask, Answer]):
         try:
             answers = await self._run({part.shard_id: part.asks for part in parts})
             for part in parts:
-                if not part.future.done():
-                    part.future.set_result(answers[part.shard_id])
-        except Exception as error:  # noqa: BLE001 - whatever it was, somebody must hear of it
-            await self._part(parts, error)
+                _answer(part, answers[part.shard_id])
+        except _NOBODYS_DOING as error:
+            for part in parts:
+                _answer(part, own_copy(error))
+        except Exception:  # noqa: BLE001 - one of them brought it out, and hears it when it is alone
+            convoy_parted.labels(self._name).inc()
+            await asyncio.gather(*map(self._travel_alone, parts))
         finally:
             for part in parts:
                 part.future.cancel()  # Only if we were cancelled is anybody left.
 
-    async def _part(self, parts: Sequence[_Part[Ask, Answer]], error: Exception) -> None:
-        """Find out which of them it was; who is alone hears of it. An outage is nobody's doing, and heard by all."""
-        if len(parts) > 1 and not isinstance(error, _NOBODYS_DOING):
-            convoy_parted.labels(self._name).inc()
-            await asyncio.gather(*(self._travel([part]) for part in parts))
-            return
-        for part in parts:
-            if not isinstance(error, _NOBODYS_DOING):
-                self._apart_until.put(part.shard_id, clock.monotonic() + limits.CONVOY_APART_S)
-            if not part.future.done():
-                part.future.set_exception(own_copy(error) if len(parts) > 1 else error)
+    async def _travel_alone(self, part: _Part[Ask, Answer]) -> None:
+        try:
+            _answer(part, await self._alone(part.shard_id, part.asks))
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is for who waits
+            _answer(part, error)
+
+
+def _answer(part: _Part[Ask, Answer], answer: Answers[Answer] | Exception) -> None:
+    if part.future.done():
+        return
+    if isinstance(answer, Exception):
+        part.future.set_exception(answer)
+    else:
+        part.future.set_result(answer)

@@ -35,14 +35,29 @@ class Road:
         return asyncio.ensure_future(self.convoy.ride(ShardId(shard_id), asks or ["?"]))
 
 
+async def together(road, *shards):
+    """Rides that leave in one journey: somebody is on the road while they come."""
+    road.open.clear()
+    road.stuck.add(99)
+    first = road.ride(99)
+    await asyncio.sleep(0.01)
+    rides = [road.ride(shard_id) for shard_id in shards]
+    await asyncio.sleep(0)
+    road.open.set()
+    await settled(first)
+    road.left.remove([99])
+    return await settled(*rides)
+
+
 async def settled(*rides):
     return await asyncio.wait_for(asyncio.gather(*rides, return_exceptions=True), 5)
 
 
 async def test_those_that_are_ready_travel_together_and_each_hears_its_own():
     road = Road()
-    assert await settled(road.ride(1, "a"), road.ride(2, "b", "c")) == [[(1, "a")], [(2, "b"), (2, "c")]]
-    assert road.left == [[1, 2]]
+    rides = road.ride(1, "a"), road.ride(2, "b", "c"), road.ride(3, "d")
+    assert await settled(*rides) == [[(1, "a")], [(2, "b"), (2, "c")], [(3, "d")]]
+    assert road.left == [[1], [2, 3]]
 
 
 async def test_one_is_under_way_at_a_time_and_none_is_larger_than_its_bound():
@@ -61,7 +76,7 @@ async def test_one_is_under_way_at_a_time_and_none_is_larger_than_its_bound():
 async def test_what_fails_together_runs_alone_and_only_the_one_in_trouble_hears_of_it():
     road = Road()
     road.broken = {2: Contended()}
-    answers = await settled(road.ride(1), road.ride(2), road.ride(3))
+    answers = await together(road, 1, 2, 3)
     assert answers == [[(1, "?")], road.broken[2], [(3, "?")]]
     assert road.left == [[1, 2, 3], [1], [2], [3]]
 
@@ -69,27 +84,27 @@ async def test_what_fails_together_runs_alone_and_only_the_one_in_trouble_hears_
 async def test_who_was_in_trouble_goes_alone_for_a_while(monkeypatch):
     road = Road()
     road.broken = {2: ValueError()}
-    await settled(road.ride(1), road.ride(2))
+    await together(road, 1, 2)
     road.left.clear()
     road.broken = {}
-    await settled(road.ride(1), road.ride(2), road.ride(3))
+    await together(road, 1, 2, 3)
     assert sorted(road.left) == [[1, 3], [2]]
     monkeypatch.setattr(limits, "CONVOY_APART_S", 0.0)
     road.broken = {3: ValueError()}
     await settled(road.ride(3))
     road.broken = {}
     road.left.clear()
-    await settled(road.ride(1), road.ride(3))
+    await together(road, 1, 3)
     assert road.left == [[1, 3]]
 
 
 async def test_an_outage_is_heard_by_all_at_once_and_parts_nobody():
     road = Road()
     road.broken = {2: DatabaseAway()}
-    answers = await settled(road.ride(1), road.ride(2))
+    answers = await together(road, 1, 2)
     assert [type(answer) for answer in answers] == [DatabaseAway] * 2 and answers[0] is not answers[1]
     road.broken = {}
-    await settled(road.ride(1), road.ride(2))
+    await together(road, 1, 2)
     assert road.left == [[1, 2], [1, 2]]
 
 
@@ -110,7 +125,7 @@ async def test_a_busy_road_is_paced_and_a_quiet_one_is_not():
     await settled(road.ride(1))
     await settled(road.ride(1))
     assert now_s() - began_s < 0.05
-    await settled(*(road.ride(shard_id) for shard_id in range(limits.CONVOY_BUSY_SHARDS)))
+    await settled(*(road.ride(shard_id) for shard_id in range(limits.CONVOY_BUSY_SHARDS + 1)))
     began_s = now_s()
     await settled(road.ride(1))
     assert now_s() - began_s > 0.03
