@@ -271,8 +271,8 @@ REVOCATION_KEPT_S = SESSION_TTL_S
 # PostgreSQL connections per process: holds need few (they travel together); pages and payments share the rest.
 WRITE_CONNECTIONS_MAX = 12
 READ_CONNECTIONS_MAX = 6
-# Batches of holds have connections of their own: they never queue behind pages and payments. One batch is under way per
-# event and process, so these are as many events on sale at the same instant as commit together.
+# Batches of holds have connections of their own: they never queue behind pages and payments. One is under way at a time
+# (`kit/convoy`); the others are for those that are stuck, and for releases and extensions.
 BATCH_CONNECTIONS_MAX = 4
 # Jobs run a few at a time (JOBS_RUNNING_MAX below) and share these, one of which listens for new ones.
 JOB_CONNECTIONS_MAX = 4
