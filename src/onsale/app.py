@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import uvloop
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.types import ASGIApp
 
 from onsale import __version__, limits, mount
@@ -25,6 +25,7 @@ from onsale.checkout import routes as checkout_routes
 from onsale.checkout.hot import CheckoutEndpoints
 from onsale.checkout.jobs import Delivery
 from onsale.config import Settings
+from onsale.guard import Guard, Rates
 from onsale.inventory import Inventory, MapCache
 from onsale.inventory import routes as inventory_routes
 from onsale.inventory.hot import InventoryEndpoints
@@ -60,6 +61,7 @@ class House:
     settings: Settings
     database: db.Database
     redis: redis.Client
+    quota: Quota
     jobs: Jobs
     catalog: Catalog
     accounts: Accounts
@@ -101,7 +103,8 @@ def build(settings: Settings, gateway: Gateway | None = None) -> House:
     jobs = Jobs(settings.database_url)
     catalog = Catalog(database)
     signer = tokens.Signer({"1": tokens.derive(secret, "sessions")}, current="1")
-    accounts = Accounts(database, signer, Quota(client), mailer, tokens.derive(secret, "sign-in codes"))
+    quota = Quota(client)
+    accounts = Accounts(database, signer, quota, mailer, tokens.derive(secret, "sign-in codes"))
     gateway = gateway or SandboxGateway(settings.gateway_url, settings.gateway_key)
 
     # The letter needs orders and tickets, and these need the facts that bring the letter: the one knot of the house.
@@ -117,6 +120,7 @@ def build(settings: Settings, gateway: Gateway | None = None) -> House:
         settings,
         database,
         client,
+        quota,
         jobs,
         catalog,
         accounts,
@@ -145,17 +149,25 @@ def _mailer(settings: Settings, mailbox: Mailbox | None) -> Mailer:
 def web(house: House, role: Role) -> asgi.App:
     """The ASGI application of a web process in its role."""
     trusted = parse_trusted(house.settings.trusted_proxies)
+    guard = Guard(house.quota, _rates(house.settings), trusted)
+    guards = mount.Guards(house.accounts, guard)
     routes = mount.hot_routes(
         role,
-        house.accounts,
+        guards,
         InventoryEndpoints(house.inventory, house.catalog),
         CheckoutEndpoints(house.checkout),
     )
-    live = mount.live_routes(role, house.accounts, LiveEndpoints(house.live, house.catalog))
-    return front.Front(asgi.Router(routes), _framework(house, role, trusted), live)
+    live = mount.live_routes(role, guards, LiveEndpoints(house.live, house.catalog))
+    return front.Front(asgi.Router(routes), _framework(house, role, trusted, guard), live)
 
 
-def _framework(house: House, role: Role, trusted: TrustedProxies) -> ASGIApp:
+def _rates(settings: Settings) -> Rates:
+    return Rates(
+        settings.rate_per_address_per_min, settings.rate_holds_per_person_per_min, settings.rate_holds_in_all_per_s
+    )
+
+
+def _framework(house: House, role: Role, trusted: TrustedProxies, guard: Guard) -> ASGIApp:
     """Everything that is not hot, over FastAPI; its OpenAPI document describes the hot endpoints, too."""
 
     @asynccontextmanager
@@ -176,14 +188,18 @@ def _framework(house: House, role: Role, trusted: TrustedProxies) -> ASGIApp:
     app.include_router(health_router({"database": DatabaseCheck(house.database)}, {"redis": redis_state}))
     if role is Role.GATE:
         return app
-    for part in _shop_routers(house, pages, statics, trusted):
-        app.include_router(part)
-    app.include_router(documents_router(pages, app))
+
+    async def counted(request: Request) -> None:
+        await guard.visit(request.scope)
+
+    app.include_router(statics.router())
+    for part in (*_shop_routers(house, pages, trusted), documents_router(pages, app)):
+        app.include_router(part, dependencies=[Depends(counted)])
     describe_hot(app)
     return app
 
 
-def _shop_routers(house: House, pages: Pages, statics: Statics, trusted: TrustedProxies) -> list[APIRouter]:
+def _shop_routers(house: House, pages: Pages, trusted: TrustedProxies) -> list[APIRouter]:
     accounts, catalog, checkout = house.accounts, house.catalog, house.checkout
 
     async def maybe(request: Request) -> Shopper | None:
@@ -199,7 +215,6 @@ def _shop_routers(house: House, pages: Pages, statics: Statics, trusted: Trusted
         checkout_routes.router(checkout, maybe),
         ticket_routes.router(checkout.tickets, catalog, maybe),
         sale_router(house.sales, house.inventory, catalog, accounts.require_role),
-        statics.router(),
         pages_router(pages, rooms),
     ]
 

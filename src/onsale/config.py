@@ -63,6 +63,17 @@ class Settings:
         "Comma-separated addresses or networks whose X-Forwarded-For is believed. Empty: nobody's.",
         "",
     )
+    rate_per_address_per_min: int = _setting(
+        "ONSALE_RATE_PER_ADDRESS",
+        "Requests a minute from one address; static files and the board do not count. 0: as many as they like.",
+        100,
+    )
+    rate_holds_per_person_per_min: int = _setting(
+        "ONSALE_RATE_HOLDS_PER_PERSON", "Attempts a minute of one person to take seats. 0: as many as they like.", 10
+    )
+    rate_holds_in_all_per_s: int = _setting(
+        "ONSALE_RATE_HOLDS_IN_ALL", "Attempts a second of all together to take seats. 0: as many as come.", 50_000
+    )
     secure_cookies: bool = _setting("ONSALE_SECURE_COOKIES", "Mark cookies Secure; set it when served by HTTPS.", False)
     log_level: str = _setting("ONSALE_LOG_LEVEL", "debug, info, warning or error.", "info")
     log_format: str = _setting("ONSALE_LOG_FORMAT", "text for people, json for machines.", "text")

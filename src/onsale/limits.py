@@ -108,7 +108,7 @@ HOLD_PACE_S = 0.02
 HOLD_BUSY_ASKS_MIN = 4
 # Batches of several shards that are ready together share a transaction. After so many shards the next leaves
 # HOLD_PACE_S later, too; one shard's batches are paced already.
-CONVOY_BUSY_SHARDS = 4
+CONVOY_BUSY_SHARDS_MIN = 4
 # Nobody waits longer than this for a transaction that other shards' batches are in...
 CONVOY_LATE_S = 0.1
 # ...and it gives up a lock after this long: all of its shards then run alone...
@@ -362,6 +362,18 @@ MAILBOX_ROWS_MAX = 500
 SMTP_TIMEOUT_S = 20.0
 # Keys a process counts by itself while Redis is away; the oldest half is dropped when it is full.
 LOCAL_QUOTA_KEYS_MAX = 100_000
+# Rates are asked for together: one step of Redis looks at so many requests in about a millisecond. In a rush they wait
+# some milliseconds for each other; a call of Redis costs a web process as much as thirty of them.
+QUOTA_BATCH_MAX = 256
+QUOTA_PACE_S = 0.005
+QUOTA_BUSY_ASKS_MIN = 4
+# After Redis has failed to answer, a process counts by itself for this long before it asks again: nobody waits twice.
+QUOTA_AWAY_S = 1.0
+# A block of the rate of all together lapses after this; so many blocks make a second's.
+QUOTA_LEASE_S = 1.0
+RATE_BLOCKS_PER_S = 100
+# Addresses whose parsed form is kept: proxies, and whoever asks again soon.
+ADDRESSES_IN_MIND_MAX = 4_096
 # The doctor waits this long for another server to take a connection.
 PROBE_TIMEOUT_S = 3.0
 # How long a process may take to finish what it has begun after SIGTERM. Payments are the longest.

@@ -1,7 +1,7 @@
 """One page: each hot endpoint with its guards, then its room; and what each role serves.
 
-Guards are composed here, so rooms receive a `Shopper` and know no pass and no rate. A guard whose room is not built yet
-lets everybody through, at the place where it will stand.
+Guards are composed here, so rooms receive a `Shopper` and know no pass and no rate. The pass' guard lets everybody
+through until the waiting room is built, at the place where it will stand.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from onsale.accounts import COOKIE, Accounts, Shopper
 from onsale.checkout import OrderBody, OrderRequest, PaymentRequest
 from onsale.checkout.hot import CheckoutEndpoints
+from onsale.guard import Guard
 from onsale.inventory import HoldBody, HoldRequest, SeatCounts
 from onsale.inventory.hot import InventoryEndpoints
 from onsale.kit import asgi, openapi, sockets
@@ -34,37 +35,37 @@ Guarded = TypeVar("Guarded", bound=Callable[..., Any])
 Routes = Sequence[tuple[str, str, asgi.Endpoint]]
 
 
-def hot_routes(role: Role, accounts: Accounts, inventory: InventoryEndpoints, checkout: CheckoutEndpoints) -> Routes:
+def hot_routes(role: Role, guards: "Guards", inventory: InventoryEndpoints, checkout: CheckoutEndpoints) -> Routes:
     """Method, path, guarded endpoint. The gate will serve the line's endpoints; they are built with their room."""
-    guards = Guards(accounts)
     if role is Role.GATE:
         return []
     return [
         ("GET", "/api/v1/events/{event}/availability", guards.browsing(inventory.availability)),
         ("POST", "/api/v1/events/{event}/holds", guards.taking(inventory.hold)),
         ("POST", "/api/v1/orders", guards.person(checkout.order)),
-        ("POST", "/api/v1/orders/{order}/payment", guards.anybody(checkout.payment)),
+        ("POST", "/api/v1/orders/{order}/payment", guards.paying(checkout.payment)),
     ]
 
 
-def live_routes(role: Role, accounts: Accounts, live: LiveEndpoints) -> Sequence[tuple[str, str, sockets.Endpoint]]:
+def live_routes(role: Role, guards: "Guards", live: LiveEndpoints) -> Sequence[tuple[str, str, sockets.Endpoint]]:
     """The same for WebSockets: method of the handshake, path, guarded endpoint."""
     if role is Role.GATE:
         return []
-    return [("GET", "/api/v1/events/{event}/live", Guards(accounts).watching(live.live))]
+    return [("GET", "/api/v1/events/{event}/live", guards.watching(live.live))]
 
 
 class Guards:
     """Who may come to an endpoint: a known person, at an allowed rate, with a pass where the event has a line."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, guard: Guard) -> None:
         self._accounts = accounts
+        self._guard = guard
 
     def browsing(self, endpoint: asgi.Endpoint) -> asgi.Endpoint:
         """Anybody may look, at an allowed rate."""
 
         async def guarded(request: asgi.Request) -> asgi.Answer:
-            await self._rate(request)
+            await self._guard.visit(request.scope)
             return await endpoint(request)
 
         return _named(guarded, endpoint)
@@ -73,7 +74,7 @@ class Guards:
         """The same through a WebSocket. The map is public: no session is looked at, so any site may show it."""
 
         async def guarded(socket: sockets.Socket) -> None:
-            await self._rate(socket.request)
+            await self._guard.visit(socket.request.scope)
             await endpoint(socket)
 
         return _named(guarded, endpoint)
@@ -83,32 +84,30 @@ class Guards:
 
         async def guarded(request: asgi.Request) -> asgi.Answer:
             shopper = self._accounts.shopper_of(request.scope)
-            await self._rate(request, shopper)
+            await self._guard.visit(request.scope)
             return await endpoint(shopper, request)
 
         return _named(guarded, endpoint)
 
-    def anybody(self, endpoint: ForAnybody) -> asgi.Endpoint:
-        """A known person or not: what is asked for carries its own authority, like an order's secret."""
+    def paying(self, endpoint: ForAnybody) -> asgi.Endpoint:
+        """A known person or not: an order carries its own authority. No rate: nobody is kept from paying for a seat."""
 
         async def guarded(request: asgi.Request) -> asgi.Answer:
-            shopper = self._accounts.optional_shopper(request.scope)
-            await self._rate(request, shopper)
-            return await endpoint(shopper, request)
+            return await endpoint(self._accounts.optional_shopper(request.scope), request)
 
         return _named(guarded, endpoint)
 
     def taking(self, endpoint: ForShopper) -> asgi.Endpoint:
-        """A known person with a pass where the event has a line. Only *taking* seats needs one."""
+        """A known person at their own rate, with a pass where the event has a line. Only *taking* seats needs one."""
 
-        async def guarded(shopper: Shopper, request: asgi.Request) -> asgi.Answer:
+        async def guarded(request: asgi.Request) -> asgi.Answer:
+            shopper = self._accounts.shopper_of(request.scope)
+            rates = await self._guard.take_seats(request.scope, shopper)
             await self._pass(shopper, request)
-            return await endpoint(shopper, request)
+            answer = await endpoint(shopper, request)
+            return asgi.Answer(answer.status, answer.body, answer.headers + rates)
 
-        return self.person(_named(guarded, endpoint))
-
-    async def _rate(self, request: asgi.Request, shopper: Shopper | None = None) -> None:
-        """Lets everybody through until the guard room is built (rates per person and address)."""
+        return _named(guarded, endpoint)
 
     async def _pass(self, shopper: Shopper, request: asgi.Request) -> None:
         """Lets everybody through until the waiting room is built: no event has a line yet."""

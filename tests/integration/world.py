@@ -309,12 +309,16 @@ async def living(app: asgi.App) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def world(database_url: str, redis_url: str, folder: Path) -> AsyncIterator[World]:
-    """A house with one event of SEATS seats on sale, built as the product builds it."""
+async def world(database_url: str, redis_url: str, folder: Path, **changes: Any) -> AsyncIterator[World]:
+    """A house with one event of SEATS seats on sale, built as the product builds it. `changes` are settings."""
     sandbox = sandbox_app(folder / "sandbox.sqlite")
     gateway = Flaky(SandboxGateway("http://sandbox", GATEWAY_KEY, transport=httpx.ASGITransport(sandbox)))
     settings = Settings(
-        database_url=database_url, redis_url=redis_url, data_dir=folder, secret_key="a secret of thirty-two letters.."
+        database_url=database_url,
+        redis_url=redis_url,
+        data_dir=folder,
+        secret_key="a secret of thirty-two letters..",
+        **changes,
     )
     house = composition.build(settings, gateway=gateway)
     app = composition.web(house, Role.ALL)

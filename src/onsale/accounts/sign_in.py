@@ -13,7 +13,7 @@ from onsale.accounts.wording import code_mail
 from onsale.kit import chance, db, idempotency, ids
 from onsale.kit.mail import BadMessage, Mailer, MailRefused, MailUnavailable
 from onsale.kit.proxies import network_of
-from onsale.kit.quota import Quota, Rule
+from onsale.kit.quota import Charge, Quota, Rule
 
 # Counted first, so that one network that asks for everybody's codes does not use up the quotas of the addresses.
 PER_NETWORK = Rule("sign_in_network", limits.SIGN_IN_CODES_PER_ADDRESS, limits.SIGN_IN_CODES_WINDOW_S)
@@ -48,7 +48,7 @@ class SignIn:
             return await idempotency.known(tx, _scope(email), key, email.encode()) is not None
 
     async def _allow(self, rule: Rule, key: str) -> None:
-        verdict = await self._quota.take(rule, key)
+        [verdict] = await self._quota.take(Charge(rule, key))
         if not verdict.allowed:
             raise TooManyCodes(retry_after_s=verdict.retry_after_s)
 

@@ -50,7 +50,7 @@ class Convoy(Generic[Ask, Answer]):
     What it raises for several shards is passed on only where the database is away or crowded; else each of them runs
     again, alone. A shard that fails alone goes alone for CONVOY_APART_S, so that nobody waits for its locks again.
     One transaction is under way at a time, but the next waits CONVOY_LATE_S for it at the most.
-    At most `asks_max` asks travel together. After CONVOY_BUSY_SHARDS shards or more, the next leaves `pace_s` later.
+    At most `asks_max` asks travel together. After CONVOY_BUSY_SHARDS_MIN shards or more, the next leaves `pace_s` later.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Convoy(Generic[Ask, Answer]):
                 journey = tasks.spawn(self._travel(parts), name=f"convoy {self._name}")
                 await asyncio.wait({journey}, timeout=limits.CONVOY_LATE_S)
                 early_s = began_s + self._pace_s - clock.monotonic()
-                if early_s > 0 and len(parts) >= limits.CONVOY_BUSY_SHARDS and self._asks_waiting < self._asks_max:
+                if early_s > 0 and len(parts) >= limits.CONVOY_BUSY_SHARDS_MIN and self._asks_waiting < self._asks_max:
                     await clock.sleep(early_s)
         finally:
             self._leaving = None

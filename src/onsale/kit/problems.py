@@ -14,16 +14,22 @@ TYPE_BASE = "/docs/errors#"
 
 
 class Problem(Exception):
-    """An answer that says no. `detail` is one plain sentence for the person; `extra` are members a program may read."""
+    """An answer that says no. `detail` is one plain sentence for the person; `extra` are members a program may read.
+
+    `headers` go with the answer beside those of every problem.
+    """
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Something went wrong on our side"
 
-    def __init__(self, detail: str = "", *, retry_after_s: float | None = None, **extra: Any) -> None:
+    def __init__(
+        self, detail: str = "", *, retry_after_s: float | None = None, headers: "Headers" = (), **extra: Any
+    ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail or self.title
         self.retry_after_s = retry_after_s
+        self.headers = headers
         self.extra = extra
 
     def body(self) -> dict[str, Any]:
@@ -113,8 +119,8 @@ def headers(problem: Problem) -> Headers:
     """Headers of the answer: type, no caching, and when to try again (whole seconds, at least 1, never too early)."""
     made = _ALWAYS if problem.status != 401 else _ALWAYS + _WHO
     if problem.retry_after_s is None:
-        return made
-    return (*made, ("retry-after", str(max(1, math.ceil(problem.retry_after_s)))))
+        return made + problem.headers
+    return (*made, *problem.headers, ("retry-after", str(max(1, math.ceil(problem.retry_after_s)))))
 
 
 def encode(problem: Problem) -> bytes:

@@ -6,8 +6,10 @@ named. What stands left of it was written by the client and may say anything.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from onsale import limits
 from onsale.kit.asgi import Scope
 
 Address = IPv4Address | IPv6Address
@@ -74,6 +76,12 @@ def client_address(scope: Scope, trusted: TrustedProxies) -> str:
     return known
 
 
+def is_this_machine(address: str) -> bool:
+    """Whether nobody but this machine itself can have that address."""
+    parsed = _address(address)
+    return parsed is not None and parsed.is_loopback
+
+
 def network_of(address: str) -> str:
     """What to count by: an IPv4 address itself, the /64 of an IPv6 address, anything else as it is."""
     parsed = _address(address)
@@ -98,6 +106,7 @@ def _canonical(text: str) -> str:
     return text if address is None else str(address)
 
 
+@lru_cache(maxsize=limits.ADDRESSES_IN_MIND_MAX)
 def _address(text: str) -> Address | None:
     """An address as proxies write it: bare, with a port, or in brackets. IPv4 in IPv6 is the same peer as bare IPv4."""
     if text.startswith("["):

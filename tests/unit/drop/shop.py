@@ -1,6 +1,7 @@
 """A shop in memory that keeps the contract of design.md section 12, or breaks one promise of it on purpose."""
 
 import re
+from itertools import count
 
 import msgspec
 from tests.unit.drop.servers import answer, read_request
@@ -17,6 +18,7 @@ class Shop:
         self.breaks = breaks
         self.version = 1
         self.holds = {}
+        self.numbers = count()
         self.orders = {}
         self.addresses = set()
         self.keys = []
@@ -70,7 +72,7 @@ class Shop:
             if taken := [seat_no for seat_no in seats if self.states[seat_no]]:
                 return 409, {"code": "seats_taken", "taken": taken}, ""
         self._set(seats, 1)
-        hold_id = f"hld_{len(self.holds)}"
+        hold_id = f"hld_{next(self.numbers)}"
         self.holds[hold_id] = seats
         told = seats[:-1] if self.breaks == "whole holds" else seats
         return 201, {"id": hold_id, "seats": self._seats(told), "total": self._total(told)}, ""
