@@ -34,7 +34,7 @@ from onsale.kit.facts import Fact, Facts, Hearer
 from onsale.kit.jobs import Jobs
 from onsale.kit.mail import MailboxMailer, Mailer, Message, SmtpMailer, standalone_html
 from onsale.kit.mailbox import Mailbox
-from onsale.kit.proxies import TrustedProxies, parse_trusted
+from onsale.kit.proxies import parse_trusted
 from onsale.kit.pulse import Pulse
 from onsale.kit.quota import Quota
 from onsale.live import Live
@@ -44,6 +44,8 @@ from onsale.ops import DatabaseCheck, Housekeeping, SaleControl, health_router
 from onsale.ops import router as sale_router
 from onsale.tickets import TicketKey, Tickets
 from onsale.tickets import routes as ticket_routes
+from onsale.waitingroom import Line, LineCache, PlaceTokens
+from onsale.waitingroom.hot import LineEndpoints
 from onsale.web import Pages, Rooms, Statics, documents_router, install_error_pages, pages_router
 
 
@@ -65,6 +67,8 @@ class House:
     jobs: Jobs
     catalog: Catalog
     accounts: Accounts
+    line: Line
+    place_tokens: PlaceTokens
     inventory: Inventory
     checkout: Checkout
     gateway: Gateway
@@ -124,6 +128,8 @@ def build(settings: Settings, gateway: Gateway | None = None) -> House:
         jobs,
         catalog,
         accounts,
+        Line(database, LineCache(client)),
+        PlaceTokens(tokens.Signer({"1": tokens.derive(secret, "places")}, current="1")),
         inventory,
         Checkout(orders, payments, catalog, tickets, gateway),
         gateway,
@@ -148,26 +154,28 @@ def _mailer(settings: Settings, mailbox: Mailbox | None) -> Mailer:
 
 def web(house: House, role: Role) -> asgi.App:
     """The ASGI application of a web process in its role."""
-    trusted = parse_trusted(house.settings.trusted_proxies)
-    guard = Guard(house.quota, _rates(house.settings), trusted)
-    guards = mount.Guards(house.accounts, guard)
+    guarded = guards(house)
     routes = mount.hot_routes(
         role,
-        guards,
+        guarded,
+        LineEndpoints(house.line, house.place_tokens),
         InventoryEndpoints(house.inventory, house.catalog),
         CheckoutEndpoints(house.checkout),
     )
-    live = mount.live_routes(role, guards, LiveEndpoints(house.live, house.catalog))
-    return front.Front(asgi.Router(routes), _framework(house, role, trusted, guard), live)
+    live = mount.live_routes(role, guarded, LiveEndpoints(house.live, house.catalog))
+    return front.Front(asgi.Router(routes), _framework(house, role, guarded), live)
 
 
-def _rates(settings: Settings) -> Rates:
-    return Rates(
+def guards(house: House) -> mount.Guards:
+    """What stands before the endpoints, by the settings."""
+    settings = house.settings
+    rates = Rates(
         settings.rate_per_address_per_min, settings.rate_holds_per_person_per_min, settings.rate_holds_in_all_per_s
     )
+    return mount.Guards(house.accounts, Guard(house.quota, rates, parse_trusted(settings.trusted_proxies)))
 
 
-def _framework(house: House, role: Role, trusted: TrustedProxies, guard: Guard) -> ASGIApp:
+def _framework(house: House, role: Role, guarded: mount.Guards) -> ASGIApp:
     """Everything that is not hot, over FastAPI; its OpenAPI document describes the hot endpoints, too."""
 
     @asynccontextmanager
@@ -190,22 +198,22 @@ def _framework(house: House, role: Role, trusted: TrustedProxies, guard: Guard) 
         return app
 
     async def counted(request: Request) -> None:
-        await guard.visit(request.scope)
+        await guarded.visit(request.scope)
 
     app.include_router(statics.router())
-    for part in (*_shop_routers(house, pages, trusted), documents_router(pages, app)):
+    for part in (*_shop_routers(house, pages), documents_router(pages, app)):
         app.include_router(part, dependencies=[Depends(counted)])
     describe_hot(app)
     return app
 
 
-def _shop_routers(house: House, pages: Pages, trusted: TrustedProxies) -> list[APIRouter]:
+def _shop_routers(house: House, pages: Pages) -> list[APIRouter]:
     accounts, catalog, checkout = house.accounts, house.catalog, house.checkout
 
     async def maybe(request: Request) -> Shopper | None:
         return accounts.optional_shopper(request.scope)
 
-    secure = house.settings.secure_cookies
+    secure, trusted = house.settings.secure_cookies, parse_trusted(house.settings.trusted_proxies)
     mailbox = house.mailbox if house.settings.mailbox_page else None
     rooms = Rooms(catalog, checkout, accounts, mailbox, secure, trusted)
     return [

@@ -151,6 +151,30 @@ FORGET_BATCH_MAX = 5_000
 # Ended holds are kept this long for a client that asks what became of them, then deleted.
 ENDED_HOLD_KEPT_S = 3_600
 
+# --- the line ---------------------------------------------------------------------------------------------------------
+# Who joins travels together: Redis gives so many places in a few milliseconds, and nobody notices the wait for them.
+JOIN_BATCH_MAX = 512
+JOIN_PACE_S = 0.01
+JOIN_BUSY_ASKS_MIN = 4
+# A batch that finds the line lost, or its numbers used up, mends that and asks again. More often is a fault to tell.
+JOIN_TRIES_MAX = 4
+# Numbers that PostgreSQL commits to ahead: raised at half, so a commit may take as long as it takes to give the other
+# half, 50 ms at 83,000 joins a second. As many at most are nobody's when Redis is lost.
+NUMBERS_AHEAD_MAX = 8_192
+# The same for one process that cannot reach Redis.
+NUMBERS_RESERVED_MAX = 1_000
+# Whom a process remembers having given a place without Redis, for those who ask twice.
+PROVISIONAL_PLACES_MAX = 100_000
+# A place is shown for as long as any wait, and ten minutes more.
+PLACE_TOKEN_TTL_S = 24 * 3_600 + 600
+# The board is looked up this often by each process; caches on the way keep it for as long again at the most.
+BOARD_AGE_MAX_S = 0.5
+BOARD_CACHED_S = 1
+# When the next look at one's own place makes sense: a shop that serves a thousand a second calls nobody from far back.
+POLL_MIN_S = 3.0
+POLL_MAX_S = 60.0
+POLL_S_PER_PERSON = 0.001
+
 # --- the map of seats (decision 0011) ---------------------------------------------------------------------------------
 # A map nobody changes for an hour is made anew by who looks next; 12 bytes a seat.
 MAP_KEPT_S = 3_600
@@ -394,6 +418,7 @@ assert HOLD_AGAIN_WITHIN_S < CONNECTION_WAIT_S < LOCK_TIMEOUT_S, "nobody waits i
 assert 10 * HOLD_PACE_S < HOLD_WAIT_MAX_S, "pacing is no waiting"
 assert CONVOY_LATE_S < CONVOY_LOCK_TIMEOUT_S < HOLD_WAIT_MAX_S, "one shard's trouble is not heard by the others"
 assert LOCK_TIMEOUT_S < CONVOY_APART_S
+assert JOIN_BATCH_MAX <= NUMBERS_AHEAD_MAX // 2, "a batch is never larger than what is kept ahead"
 assert HOLD_WAIT_MAX_S + HOLD_AGAIN_WITHIN_S + CONNECTION_WAIT_S + DATABASE_ANSWER_WAIT_S < SHUTDOWN_GRACE_S, (
     "a hold is answered before its process goes, also when its last try meets silence"
 )

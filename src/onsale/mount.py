@@ -18,6 +18,8 @@ from onsale.inventory import HoldBody, HoldRequest, SeatCounts
 from onsale.inventory.hot import InventoryEndpoints
 from onsale.kit import asgi, openapi, sockets
 from onsale.live.hot import LiveEndpoints
+from onsale.waitingroom import BoardBody, PlaceBody
+from onsale.waitingroom.hot import LineEndpoints
 
 ForShopper = Callable[[Shopper, asgi.Request], Awaitable[asgi.Answer]]
 ForAnybody = Callable[[Shopper | None, asgi.Request], Awaitable[asgi.Answer]]
@@ -35,10 +37,23 @@ Guarded = TypeVar("Guarded", bound=Callable[..., Any])
 Routes = Sequence[tuple[str, str, asgi.Endpoint]]
 
 
-def hot_routes(role: Role, guards: "Guards", inventory: InventoryEndpoints, checkout: CheckoutEndpoints) -> Routes:
-    """Method, path, guarded endpoint. The gate will serve the line's endpoints; they are built with their room."""
+def hot_routes(
+    role: Role, guards: "Guards", line: LineEndpoints, inventory: InventoryEndpoints, checkout: CheckoutEndpoints
+) -> Routes:
+    """Method, path, guarded endpoint. The gate serves the line, the shop everything else."""
+    gate = [
+        ("GET", "/api/v1/events/{event}/board", line.board),  # The same for all, and made once: it has no rate.
+        ("POST", "/api/v1/events/{event}/places", guards.person(line.join)),
+        ("GET", "/api/v1/events/{event}/places/me", guards.person(line.place)),
+        ("DELETE", "/api/v1/events/{event}/places/me", guards.person(line.leave)),
+    ]
     if role is Role.GATE:
-        return []
+        return gate
+    shop = _shop_routes(guards, inventory, checkout)
+    return shop if role is Role.SHOP else [*gate, *shop]
+
+
+def _shop_routes(guards: "Guards", inventory: InventoryEndpoints, checkout: CheckoutEndpoints) -> Routes:
     return [
         ("GET", "/api/v1/events/{event}/availability", guards.browsing(inventory.availability)),
         ("POST", "/api/v1/events/{event}/holds", guards.taking(inventory.hold)),
@@ -61,11 +76,15 @@ class Guards:
         self._accounts = accounts
         self._guard = guard
 
+    async def visit(self, scope: asgi.Scope) -> None:
+        """Any request of the ordinary endpoints that counts."""
+        await self._guard.visit(scope)
+
     def browsing(self, endpoint: asgi.Endpoint) -> asgi.Endpoint:
         """Anybody may look, at an allowed rate."""
 
         async def guarded(request: asgi.Request) -> asgi.Answer:
-            await self._guard.visit(request.scope)
+            await self.visit(request.scope)
             return await endpoint(request)
 
         return _named(guarded, endpoint)
@@ -74,7 +93,7 @@ class Guards:
         """The same through a WebSocket. The map is public: no session is looked at, so any site may show it."""
 
         async def guarded(socket: sockets.Socket) -> None:
-            await self._guard.visit(socket.request.scope)
+            await self.visit(socket.request.scope)
             await endpoint(socket)
 
         return _named(guarded, endpoint)
@@ -84,7 +103,7 @@ class Guards:
 
         async def guarded(request: asgi.Request) -> asgi.Answer:
             shopper = self._accounts.shopper_of(request.scope)
-            await self._guard.visit(request.scope)
+            await self.visit(request.scope)
             return await endpoint(shopper, request)
 
         return _named(guarded, endpoint)
@@ -125,6 +144,7 @@ def describe_hot(app: FastAPI) -> None:
 
 
 _KEY = openapi.header("Idempotency-Key", "Sent again with the same key, the same request gets the same answer.")
+_PLACE = openapi.header("Onsale-Place", "The `token` of the place one has.")
 _SECRET = openapi.header("Onsale-Order-Secret", "The order's `secret`, for who has no session of its owner.")
 _SEATS = openapi.json(SeatCounts)[200]["content"] | openapi.media("application/octet-stream")[200]["content"]
 _OPERATIONS: openapi.Operations = (
@@ -140,6 +160,52 @@ _OPERATIONS: openapi.Operations = (
             },
             path=["event"],
             parameters=[openapi.query("format", "json"), openapi.header("If-None-Match", "The ETag you have.")],
+        ),
+    ),
+    (
+        "/api/v1/events/{event}/board",
+        "get",
+        openapi.operation(
+            "line",
+            "How the event's line stands: the same for everybody, at most a second old.",
+            openapi.json(BoardBody) | openapi.NOT_MODIFIED,
+            path=["event"],
+            parameters=[openapi.header("If-None-Match", "The ETag you have.")],
+        ),
+    ),
+    (
+        "/api/v1/events/{event}/places",
+        "post",
+        openapi.operation(
+            "line",
+            "Join the line. Whoever has a place already gets the same one.",
+            openapi.json(PlaceBody, 201),
+            path=["event"],
+            parameters=[_PLACE],
+            extra=openapi.WITH_SESSION,
+        ),
+    ),
+    (
+        "/api/v1/events/{event}/places/me",
+        "get",
+        openapi.operation(
+            "line",
+            "One's own place as it stands now; ask again after `poll_after_ms`.",
+            openapi.json(PlaceBody),
+            path=["event"],
+            parameters=[_PLACE],
+            extra=openapi.WITH_SESSION,
+        ),
+    ),
+    (
+        "/api/v1/events/{event}/places/me",
+        "delete",
+        openapi.operation(
+            "line",
+            "Leave the line: the place is given up.",
+            {204: {"description": "Given up"}},
+            path=["event"],
+            extra=openapi.WITH_SESSION,
         ),
     ),
     (

@@ -39,6 +39,7 @@ OPEN = {
     ("get", "/api/v1/events"),
     ("get", "/api/v1/events/{event}"),
     ("get", "/api/v1/events/{event}/availability"),
+    ("get", "/api/v1/events/{event}/board"),
     ("get", "/api/v1/charts/{chart}"),
     ("get", "/api/v1/tickets/keys"),
     ("post", "/api/v1/session/code"),
@@ -49,7 +50,7 @@ BYTES = {
     "/api/v1/tickets/{ticket}.{form}": {"application/json", "image/png", "image/svg+xml", "application/pdf"},
     "/api/v1/events/{event}/availability": {"application/json", "application/octet-stream"},
 }
-BODILESS = {"/api/v1/holds/{hold}/extension"}
+BODILESS = {"/api/v1/holds/{hold}/extension", "/api/v1/events/{event}/places"}
 
 
 def house(database_url: str, redis_url: str, folder: Path) -> composition.House:

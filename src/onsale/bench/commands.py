@@ -9,7 +9,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import Progress
 
-from onsale.bench import holds, hot, report, soak, storage
+from onsale.bench import holds, hot, joins, report, soak, storage
 from onsale.bench.attempts import Mix
 from onsale.bench.in_process import InProcess, compare
 from onsale.bench.stage import Stage, need_baselines, settled, stage
@@ -87,6 +87,18 @@ def hot_command(web: Web = 2, seats: int = 100_000, out: Out = Path("bench-resul
             _say(hot.told(rush))
         _say(f"Written: {report.keep(out, 'hot', report.circumstances(made), rushes)}")
     raise typer.Exit(0 if all(rush.passed for rush in rushes) else 1)
+
+
+@app.command("join")
+def join_command(out: Out = Path("bench-results")) -> None:
+    """What joining a line and reading its board cost, in requests that do nothing. Ends with 1 when it is too much."""
+    with stage(1_000, 1, say=_say) as made:
+        uvloop.run(joins.open_line(made))
+        found = joins.measure(made, lambda *what: uvloop.run(joins.fire(*what)))
+        for what, ratio in found.ratios.items():
+            _say(f"{what}: {found.app_us[what]:.0f} us of the web process, {ratio:.2f} x an empty request")
+        _say(f"Written: {report.keep(out, 'join', report.circumstances(made), found)}")
+    raise typer.Exit(0 if found.passed else 1)
 
 
 @app.command("storage")

@@ -50,7 +50,7 @@ class Convoy(Generic[Ask, Answer]):
     What it raises for several shards is passed on only where the database is away or crowded; else each of them runs
     again, alone. A shard that fails alone goes alone for CONVOY_APART_S, so that nobody waits for its locks again.
     One transaction is under way at a time, but the next waits CONVOY_LATE_S for it at the most.
-    At most `asks_max` asks travel together. After CONVOY_BUSY_SHARDS_MIN shards or more, the next leaves `pace_s` later.
+    At most `asks_max` asks travel together. After CONVOY_BUSY_SHARDS_MIN shards, the next leaves `pace_s` later.
     """
 
     def __init__(

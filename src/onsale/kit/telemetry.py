@@ -88,4 +88,6 @@ def configure(level: str, form: str) -> None:
 
 
 def _for_people() -> structlog.types.Processor:
-    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    """Tracebacks are plain: with the values of variables they would show secrets, and take seconds to write."""
+    colors = sys.stderr.isatty()
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)

@@ -100,6 +100,8 @@ def _kind(schema: dict[str, Any]) -> str:
         return " or ".join(_kind(choice) for choice in choices)
     if "enum" in schema:
         return " or ".join(str(value) for value in schema["enum"])
+    if parts := schema.get("prefixItems"):
+        return f"[{', '.join(map(_kind, parts))}]"
     kind = schema.get("format") or schema.get("type") or "any"
     return f"list of {_kind(schema.get('items', {}))}" if kind == "array" else str(kind)
 

@@ -27,7 +27,9 @@ Sending = Callable[..., Awaitable[httpx.Response]]
 async def shop(servers: Addresses, clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """One world for all tests of this file: what is refused must leave it as it was."""
     database_url = clones.take()
-    async with world(database_url, servers.redis_url, tmp_path_factory.mktemp("contract")) as made:
+    async with world(
+        database_url, servers.redis_url, tmp_path_factory.mktemp("contract"), rate_holds_per_person_per_min=0
+    ) as made:
         yield made
 
 

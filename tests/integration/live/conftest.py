@@ -15,6 +15,7 @@ from tests.integration.live.polled import EPOCH, Polled
 from tests.integration.world import World, world
 from websockets.asyncio.client import ClientConnection, connect
 
+from onsale import app as composition
 from onsale import mount
 from onsale.kit import asgi, clock, ids, serving, tasks
 from onsale.kit.front import Front
@@ -101,7 +102,7 @@ class Page:
 async def stage(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
     async with world(database_url, redis_url, tmp_path) as made:
         live = Live(Polled(made.house.inventory.seat_map))
-        routes = mount.live_routes(Role.ALL, made.house.accounts, LiveEndpoints(live, made.house.catalog))
+        routes = mount.live_routes(Role.ALL, composition.guards(made.house), LiveEndpoints(live, made.house.catalog))
         async with served(Front(asgi.Router([]), made.app, routes)) as port:
             yield Stage(made, live, port)
         await live.close()

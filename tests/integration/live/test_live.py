@@ -8,6 +8,7 @@ from tests.integration.live.conftest import Page, Stage
 from tests.integration.world import Fan, ok, refused
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from onsale import app as composition
 from onsale import limits
 from onsale.checkout.gateways import GatewayState, Outcome
 from onsale.kit import clock, ids
@@ -181,5 +182,6 @@ async def test_requests_go_on_over_http_beside_it(stage, browser):
 
 async def test_the_gate_shows_no_map(stage):
     endpoints = LiveEndpoints(stage.live, stage.world.house.catalog)
-    assert not live_routes(Role.GATE, stage.world.house.accounts, endpoints)
-    assert live_routes(Role.SHOP, stage.world.house.accounts, endpoints)
+    guards = composition.guards(stage.world.house)
+    assert not live_routes(Role.GATE, guards, endpoints)
+    assert live_routes(Role.SHOP, guards, endpoints)
