@@ -3,7 +3,7 @@
 Invariants
     A rate is exact over all processes, however many ask at once; per process while Redis is away. (kit/quota)
     Only a proxy the operator named says who asks; what a client writes of itself changes nothing. (kit/proxies)
-    A refusal says when to come again, and uses nothing up.
+    A refusal says when to come again; one by a person's or an address's rate uses nothing up.
 
 Owns no tables; its keys in Redis are the kit's.
 """
