@@ -45,6 +45,9 @@ class Provisional:
                 found[ask.person] = number, PROVISIONAL
         return found
 
+    def reserved(self, shard_id: ShardId) -> bool:
+        return shard_id in self._reserved
+
     async def end(self, shard_id: ShardId) -> None:
         """Redis is there again: what is left of the block stands for nobody. Raises Unavailable; then it is kept."""
         rest = self._reserved.get(shard_id)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from onsale import limits
 from onsale.kit import clock, db, tasks, telemetry
-from onsale.kit.coalesce import Coalescer
+from onsale.kit.coalesce import Coalescer, own_copy
 from onsale.kit.collectors import Collectors
 from onsale.kit.ids import PersonKey, ShardId
 from onsale.kit.lru import Lru
@@ -87,7 +87,7 @@ class Line:
     async def _join(self, shard_id: ShardId, asks: Sequence[Ask]) -> list[Place | Exception]:
         """A batch. Asking twice for a person gives the same place, so a batch whose answer was lost is asked again."""
         numbers: Numbered = {}
-        waiting = list(asks)
+        waiting, otherwise = list(asks), Unavailable("The line is being put in order; nothing was lost")
         try:
             for _ in range(limits.JOIN_TRIES_MAX):
                 found = await self._cache.join(shard_id, waiting)
@@ -95,37 +95,33 @@ class Line:
                     await self._begin(shard_id)
                     continue
                 numbers |= {
-                    ask.person: (number, found.epoch)
-                    for ask, number in zip(waiting, found.numbers, strict=True)
-                    if number
+                    ask.person: (number, found.epoch) for ask, number in zip(waiting, found.numbers, strict=True)
                 }
-                waiting = [ask for ask in waiting if ask.person not in numbers and ask.may_join]
+                waiting = [ask for ask in waiting if numbers[ask.person][0] == 0 and ask.may_join]
                 if not waiting:
-                    self._keep_ahead(shard_id, found)
-                    await self._provisional.end(shard_id)
+                    self._look_ahead(shard_id, found)
                     break
                 await self._raise(shard_id, found)
         except RedisAway:
             numbers |= await self._provisional.numbers(shard_id, waiting)
-        return [self._answer(shard_id, ask, numbers) for ask in asks]
+        except Unavailable as error:
+            otherwise = error  # Whoever has a number by now is told it all the same.
+        return [_answer(shard_id, ask, numbers.get(ask.person), otherwise) for ask in asks]
 
-    @staticmethod
-    def _answer(shard_id: ShardId, ask: Ask, numbers: Numbered) -> Place | Exception:
-        if ask.person in numbers:
-            return Place(shard_id, ask.person, *numbers[ask.person])
-        return Unavailable("The line is being put in order; nothing was lost") if ask.may_join else NoPlace()
-
-    def _keep_ahead(self, shard_id: ShardId, found: Numbers) -> None:
-        """Raise the ceiling before anybody has to wait for it."""
-        if found.ceiling - found.given < limits.NUMBERS_AHEAD_MAX // 2 and shard_id not in self._raising:
+    def _look_ahead(self, shard_id: ShardId, found: Numbers) -> None:
+        """Raise the ceiling before anybody has to wait for it, and give up numbers that were reserved."""
+        near = found.ceiling - found.given < limits.NUMBERS_AHEAD_MAX // 2
+        if (near or self._provisional.reserved(shard_id)) and shard_id not in self._raising:
             self._raising.add(shard_id)
-            tasks.spawn(self._raise_ahead(shard_id, found), name="raise the ceiling of a line")
+            tasks.spawn(self._raise_ahead(shard_id, found if near else None), name="raise the ceiling of a line")
 
-    async def _raise_ahead(self, shard_id: ShardId, found: Numbers) -> None:
+    async def _raise_ahead(self, shard_id: ShardId, found: Numbers | None) -> None:
         try:
-            await self._raise(shard_id, found)
+            if found is not None:
+                await self._raise(shard_id, found)
+            await self._provisional.end(shard_id)
         except Unavailable:
-            pass  # Who reaches the ceiling tries again, and hears of it.
+            pass  # The next batch tries again, and who reaches the ceiling hears of it.
         finally:
             self._raising.discard(shard_id)
 
@@ -205,3 +201,10 @@ class Line:
         if noted is None:
             raise NoLine
         return noted if board is None else replace(board, gaps=noted.gaps)
+
+
+def _answer(shard_id: ShardId, ask: Ask, numbered: tuple[int, int] | None, otherwise: Unavailable) -> Place | Exception:
+    """What one hears: a place; that there is none, where the line itself says so; or that nobody can say just now."""
+    if numbered is None or (numbered[0] == 0 and ask.may_join):
+        return own_copy(otherwise)
+    return Place(shard_id, ask.person, *numbered) if numbered[0] else NoPlace()

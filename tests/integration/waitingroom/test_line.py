@@ -9,6 +9,7 @@ import pytest
 from onsale import limits
 from onsale.kit import db, ids, redis
 from onsale.kit.ids import new_person
+from onsale.kit.problems import Unavailable
 from onsale.kit.redis import RedisAway
 from onsale.waitingroom import Line, LineCache, NoLine, NoPlace
 from onsale.waitingroom.model import PROVISIONAL, Gap, Handed
@@ -256,6 +257,10 @@ async def test_what_is_left_of_a_block_stands_for_nobody(line, database):
     first = await process.join(SHARD, new_person())
     process._cache = LineCache(line.redis)  # Redis is there again.
     await process.join(SHARD, new_person())
+    for _ in range(500):
+        if not process._provisional.reserved(SHARD):
+            break
+        await asyncio.sleep(0.01)
     assert await line.rows("SELECT after, until FROM line_gap") == [(first.number, limits.NUMBERS_RESERVED_MAX)]
     await client.aclose()
 
@@ -286,6 +291,33 @@ async def test_without_postgresql_people_join_up_to_the_ceiling_and_the_board_go
     monkeypatch.setattr(limits, "BOARD_AGE_MAX_S", 0.0)
     assert (await process.board(SHARD)).given == 11
     await nowhere.close()
+
+
+async def test_who_has_a_place_hears_it_though_the_numbers_are_used_up_and_postgresql_is_away(line, monkeypatch):
+    monkeypatch.setattr(limits, "CONNECTION_WAIT_S", 0.2)
+    [ann] = await line.join(new_person())
+    await line.redis.hset(KEY, "ceiling", 1)
+    nowhere = db.Database("host=127.0.0.1 port=9")
+    await nowhere.open()
+    process = Line(nowhere, LineCache(line.redis))
+    again, new = await asyncio.gather(
+        process.join(SHARD, ann.person), process.join(SHARD, new_person()), return_exceptions=True
+    )
+    assert again == ann
+    assert isinstance(new, db.DatabaseAway)
+    await nowhere.close()
+
+
+async def test_while_nobody_can_say_nobody_hears_that_they_are_not_in_line(line, monkeypatch):
+    """A line that is lost as often as it is begun: come again, and never `no_place`."""
+    [ann] = await line.join(new_person())
+
+    async def lost(shard_id, asks):
+        return None
+
+    monkeypatch.setattr(line.processes[0]._cache, "join", lost)
+    with pytest.raises(Unavailable):
+        await line.processes[0].find(SHARD, ann)
 
 
 # -- size --------------------------------------------------------------------------------------------------------------
